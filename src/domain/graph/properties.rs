@@ -1,0 +1,1 @@
+//! The graph against a naive model, on generated forests.

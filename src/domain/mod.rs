@@ -1,0 +1,24 @@
+//! Entities, keys and the rules of a conversation, free of stores, transports and async.
+//!
+//! Everything else in turngraph speaks in these types; this module knows none of the others.
+
+pub mod clock;
+pub mod graph;
+pub mod key;
+pub mod page;
+pub mod revision;
+pub mod score;
+pub mod session;
+pub mod step;
+pub mod time;
+pub mod turn;
+
+pub use clock::{Clock, SystemClock, UidSource, UuidV7Source};
+pub use graph::SessionGraph;
+pub use key::{KeyError, Uid};
+pub use page::{Page, PageError, PageRequest};
+pub use revision::{Position, Revision};
+pub use session::{ForkOrigin, SessionRow};
+pub use step::{StepRow, StepType};
+pub use time::Timestamp;
+pub use turn::{TurnRole, TurnRow, TurnStatus};
