@@ -5,7 +5,9 @@
 
 pub mod error;
 pub mod listing;
+pub mod migration;
 pub mod record;
+pub mod sql;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{SessionFilter, SessionListing, SessionOrder, TurnSearch};
