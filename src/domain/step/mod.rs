@@ -2,7 +2,10 @@
 //!
 //! This file has the stored form; `content` reads it into the typed form of each type.
 
+pub mod content;
+
 use super::{Timestamp, Uid};
+pub use content::{JsonProblem, StepContent, check_json};
 
 /// Longest content of one step in bytes (16 MiB).
 pub const CONTENT_BYTES_MAX: usize = 16 * 1024 * 1024;
