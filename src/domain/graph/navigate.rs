@@ -20,6 +20,11 @@ impl SessionGraph {
         &self.turns
     }
 
+    /// Gives the rows back, for a graph of what they become.
+    pub fn into_turns(self) -> Vec<TurnRow> {
+        self.turns
+    }
+
     /// The turn at `ix`.
     pub fn turn(&self, ix: Ix) -> &TurnRow {
         &self.turns[ix]

@@ -1,0 +1,68 @@
+//! `deleteTurn`: soft deletion of one turn, and by derivation of everything under it.
+
+use async_trait::async_trait;
+
+use super::active;
+use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::execute::{Command, Places};
+use crate::commands::{CommandResult, Commands};
+use crate::domain::Uid;
+use crate::domain::graph::Ix;
+use crate::stores::record::TurnPatch;
+
+struct Delete {
+    turn: Uid,
+}
+
+#[async_trait]
+impl Command for Delete {
+    const NAME: &'static str = "deleteTurn";
+
+    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+        let ix = locked.turn(&self.turn, &["id"])?;
+        let turn = locked.graph.turn(ix);
+        if turn.deleted_at.is_some() {
+            let rev = turn.rev;
+            locked.reached(&self.turn, rev);
+            return attempt.settle(locked, Subject::turn(&self.turn)).await;
+        }
+        let root = locked.session.active_root.as_ref();
+        let next_best = active::leave(&locked.graph, root, ix);
+        let patch = TurnPatch {
+            deleted_at: Some(Some(attempt.now)),
+            ..TurnPatch::default()
+        };
+        attempt.edit_turn(&mut locked, ix, patch).await?;
+        match next_best {
+            None => {}
+            Some(active::NextBest { parent: None, next }) => locked.patch.active_root = Some(next),
+            Some(active::NextBest {
+                parent: Some(parent),
+                next,
+            }) => {
+                let patch = TurnPatch {
+                    active_child: Some(next),
+                    ..TurnPatch::default()
+                };
+                attempt.edit_turn(&mut locked, parent, patch).await?;
+            }
+        }
+        attempt.settle(locked, Subject::turn(&self.turn)).await
+    }
+}
+
+impl Commands {
+    /// Deletes a turn softly: `deleted_at` is set on it alone, and what lies under it is deleted
+    /// by derivation. Where the turn was the stored active child of its parent (or the active
+    /// root), the newest living sibling takes its place. Deleting a deleted turn changes nothing.
+    ///
+    /// The subject is the turn and everything under it, parents first, whether it was deleted
+    /// before or not. Refusals name `id`.
+    pub async fn delete_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Vec<Ix>> {
+        let outcome = self.run(account, &Delete { turn }, None).await?;
+        Ok(outcome.map(|written| {
+            written.map_subject(|graph, places: Places| graph.subtree(places.turn()))
+        }))
+    }
+}

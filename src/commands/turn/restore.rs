@@ -1,0 +1,60 @@
+//! `restoreTurn`: takes a soft deletion back.
+
+use async_trait::async_trait;
+
+use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::execute::{Command, Places};
+use crate::commands::outcome::UserErrorCode;
+use crate::commands::{CommandResult, Commands};
+use crate::domain::Uid;
+use crate::domain::graph::Ix;
+use crate::stores::record::TurnPatch;
+
+struct Restore {
+    turn: Uid,
+}
+
+#[async_trait]
+impl Command for Restore {
+    const NAME: &'static str = "restoreTurn";
+
+    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+        let ix = locked.turn(&self.turn, &["id"])?;
+        let graph = &locked.graph;
+        let deleted_above = graph
+            .ancestors(ix)
+            .into_iter()
+            .find(|&above| graph.turn(above).deleted_at.is_some());
+        if let Some(above) = deleted_above {
+            let message = format_args!(
+                "turn {} above it is deleted; restore that one first",
+                graph.turn(above).uid
+            );
+            return Err(Stop::refuse(UserErrorCode::ParentDeleted, &["id"], message));
+        }
+        let turn = graph.turn(ix);
+        if turn.deleted_at.is_none() {
+            let rev = turn.rev;
+            locked.reached(&self.turn, rev);
+        } else {
+            let patch = TurnPatch {
+                deleted_at: Some(None),
+                ..TurnPatch::default()
+            };
+            attempt.edit_turn(&mut locked, ix, patch).await?;
+        }
+        attempt.settle(locked, Subject::turn(&self.turn)).await
+    }
+}
+
+impl Commands {
+    /// Takes the deletion of a turn back; what lies under it lives again, except what was deleted
+    /// by its own. Active pointers stay as they are. A turn under a deleted one is refused, since
+    /// it would stay hidden. Restoring a living turn changes nothing. The subject is the turn.
+    /// Refusals name `id`.
+    pub async fn restore_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Ix> {
+        let outcome = self.run(account, &Restore { turn }, None).await?;
+        Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
+    }
+}
