@@ -140,17 +140,15 @@ fn index_by_uid(turns: &mut Vec<TurnRow>, damage: &mut Vec<Damage>) -> Vec<u32> 
         by_uid
     };
     let by_uid = sorted(turns);
-    let twice: Vec<u32> = by_uid
-        .windows(2)
-        .filter(|w| turns[w[0] as usize].uid == turns[w[1] as usize].uid)
-        .map(|w| w[1])
-        .collect();
+    let twice = |w: &&[u32]| turns[w[0] as usize].uid == turns[w[1] as usize].uid;
+    let mut twice: Vec<u32> = by_uid.windows(2).filter(twice).map(|w| w[1]).collect();
     if twice.is_empty() {
         return by_uid;
     }
+    twice.sort_unstable();
     let mut ix = 0u32;
     turns.retain(|turn| {
-        let keep = !twice.contains(&ix);
+        let keep = twice.binary_search(&ix).is_err();
         if !keep {
             damage.push(Damage::Duplicate {
                 uid: turn.uid.clone(),

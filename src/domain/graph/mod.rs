@@ -13,6 +13,7 @@ mod properties;
 use std::sync::OnceLock;
 
 use super::{TurnRow, Uid};
+pub use navigate::Branch;
 
 /// Index of a turn in its graph: its place in the order of `seq`.
 pub type Ix = usize;

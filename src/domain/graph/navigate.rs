@@ -182,17 +182,17 @@ impl SessionGraph {
         // children in `seq`, so the order is that of depth.
         let mut by_depth: Vec<Ix> = self.living().collect();
         by_depth.sort_by_key(|&ix| self.depth[ix]);
+        let mut children = vec![0u32; self.turns.len()];
+        for p in by_depth.iter().filter_map(|&ix| self.parent(ix)) {
+            children[p] += 1;
+        }
         let mut fork = vec![NONE; self.turns.len()];
         for ix in by_depth {
             let Some(p) = self.parent(ix) else { continue };
-            fork[ix] = if self.children(p).nth(1).is_some() {
-                p as u32
-            } else {
-                fork[p]
-            };
+            fork[ix] = if children[p] > 1 { p as u32 } else { fork[p] };
         }
         self.living()
-            .filter(|&ix| self.children(ix).next().is_none())
+            .filter(|&ix| children[ix] == 0)
             .map(|leaf| Branch {
                 leaf,
                 fork_point: (fork[leaf] != NONE).then(|| fork[leaf] as Ix),
