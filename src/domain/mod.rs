@@ -3,9 +3,11 @@
 //! Everything else in turngraph speaks in these types; this module knows none of the others.
 
 pub mod clock;
+pub mod diff;
 pub mod graph;
 pub mod key;
 pub mod page;
+pub mod preview;
 pub mod revision;
 pub mod score;
 pub mod session;
