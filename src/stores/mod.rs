@@ -8,6 +8,7 @@ pub mod listing;
 pub mod migration;
 pub mod record;
 pub mod sql;
+pub mod sqlite;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{SessionFilter, SessionListing, SessionOrder, TurnSearch};

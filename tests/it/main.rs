@@ -1,1 +1,4 @@
-fn main() {}
+//! The one integration test binary: one link instead of many.
+
+mod stores;
+mod support;

@@ -1,0 +1,157 @@
+//! Many rows as one JSON parameter, cut into statements of bounded size.
+//!
+//! Knows the order of the values in the insert statements and nothing of connections.
+
+use serde::Serialize;
+
+use crate::domain::score::{MetadataRow, ScoreRow};
+use crate::domain::{StepRow, TurnRole, Uid};
+use crate::stores::record::NewTurn;
+use crate::stores::sql::score::{source_column, target_columns, value_columns};
+
+/// Text of a statement's rows at which the next statement begins. SQLite takes up to 1 GB; this
+/// bounds the memory that a copy takes on its way.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Rows as JSON lists of lists, in as few texts as their size allows.
+pub(super) struct Batches {
+    done: Vec<String>,
+    open: Vec<u8>,
+}
+
+impl Batches {
+    fn new() -> Self {
+        Self {
+            done: vec![],
+            open: vec![],
+        }
+    }
+
+    fn push(&mut self, row: &impl Serialize) {
+        self.open
+            .push(if self.open.is_empty() { b'[' } else { b',' });
+        serde_json::to_writer(&mut self.open, row)
+            .expect("texts and numbers are JSON, and writing to memory does not fail");
+        if self.open.len() >= BATCH_BYTES {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        let mut open = std::mem::take(&mut self.open);
+        open.push(b']');
+        self.done
+            .push(String::from_utf8(open).expect("JSON is written as UTF-8"));
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.open.is_empty() {
+            self.close();
+        }
+        self.done
+    }
+}
+
+/// A list of keys as a JSON parameter.
+pub(super) fn keys(uids: &[Uid]) -> String {
+    let texts: Vec<&str> = uids.iter().map(Uid::as_str).collect();
+    serde_json::to_string(&texts).expect("texts are always JSON")
+}
+
+/// Human turns for `HUMAN_TURNS_INSERT`.
+pub(super) fn human_turns(turns: &[NewTurn]) -> Vec<String> {
+    let mut batches = Batches::new();
+    for NewTurn { turn, prompt } in turns.iter().filter(|t| t.turn.role == TurnRole::Human) {
+        batches.push(&(
+            &turn.uid.as_str(),
+            turn.parent_uid.as_ref().map(Uid::as_str),
+            turn.active_child.as_ref().map(Uid::as_str),
+            prompt.as_deref().unwrap_or_default(),
+            turn.created_at,
+            turn.seq,
+            turn.deleted_at,
+            turn.rev,
+        ));
+    }
+    batches.finish()
+}
+
+/// Agent turns for `AGENT_TURNS_INSERT`.
+pub(super) fn agent_turns(turns: &[NewTurn]) -> Vec<String> {
+    let mut batches = Batches::new();
+    for NewTurn { turn, .. } in turns.iter().filter(|t| t.turn.role == TurnRole::Agent) {
+        batches.push(&(
+            turn.uid.as_str(),
+            turn.parent_uid.as_ref().map(Uid::as_str),
+            turn.active_child.as_ref().map(Uid::as_str),
+            turn.liked,
+            turn.created_at,
+            turn.seq,
+            turn.deleted_at,
+            turn.model.as_deref(),
+            turn.status.map(crate::domain::TurnStatus::as_str),
+            turn.finished_at,
+            turn.usage.as_deref(),
+            turn.rev,
+        ));
+    }
+    batches.finish()
+}
+
+/// Steps for `STEPS_INSERT`.
+pub(super) fn steps(steps: &[StepRow], turn_seqs: &[i32]) -> Vec<String> {
+    let mut batches = Batches::new();
+    for (step, turn_seq) in steps.iter().zip(turn_seqs) {
+        batches.push(&(
+            step.turn_uid.as_str(),
+            step.idx,
+            step.tpe,
+            &*step.content,
+            step.created_at,
+            turn_seq,
+            step.rev,
+        ));
+    }
+    batches.finish()
+}
+
+/// Scores for `SCORES_INSERT`.
+pub(super) fn scores(scores: &[ScoreRow]) -> Vec<String> {
+    let mut batches = Batches::new();
+    for score in scores {
+        let (target_kind, target_uid, target_idx) = target_columns(&score.target);
+        let (value_type, number, label, text) = value_columns(&score.value);
+        batches.push(&(
+            score.uid.as_str(),
+            target_kind,
+            target_uid.as_str(),
+            target_idx,
+            &score.name,
+            source_column(score.source),
+            value_type,
+            number,
+            label,
+            text,
+            &score.comment,
+            &score.evaluator,
+            score.created_at,
+        ));
+    }
+    batches.finish()
+}
+
+/// Metadata for `METADATA_SET`.
+pub(super) fn metadata(rows: &[MetadataRow]) -> Vec<String> {
+    let mut batches = Batches::new();
+    for row in rows {
+        let (target_kind, target_uid, target_idx) = target_columns(&row.target);
+        batches.push(&(
+            target_kind,
+            target_uid.as_str(),
+            target_idx,
+            &row.key,
+            &row.value,
+        ));
+    }
+    batches.finish()
+}

@@ -1,0 +1,149 @@
+//! Driver errors in terms that a caller can act on, with the file's path and what to do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::stores::sql::records::RowError;
+use crate::stores::{StoreError, StoreErrorKind, StoreKind};
+
+// Primary result codes of SQLite (https://sqlite.org/rescode.html) that callers can act on.
+const ERROR: i32 = 1;
+const PERMISSION: i32 = 3;
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const IO_ERROR: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
+const CONSTRAINT: i32 = 19;
+const NOT_A_DATABASE: i32 = 26;
+
+/// Makes errors that name one database file.
+#[derive(Debug, Clone)]
+pub(super) struct Errors(Arc<Path>);
+
+impl Errors {
+    pub(super) fn of(path: &Path) -> Self {
+        Self(path.into())
+    }
+
+    /// An error of our own making.
+    pub(super) fn new(
+        &self,
+        kind: StoreErrorKind,
+        action: &'static str,
+        message: impl Into<String>,
+    ) -> StoreError {
+        StoreError {
+            kind,
+            store: StoreKind::Sqlite,
+            action,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// A row that cannot be read.
+    pub(super) fn row(&self, action: &'static str, error: RowError) -> StoreError {
+        StoreError {
+            source: Some(Box::new(error.clone())),
+            ..self.new(
+                StoreErrorKind::Corrupt,
+                action,
+                format!("{error} (in {})", self.0.display()),
+            )
+        }
+    }
+
+    /// What the driver reports.
+    pub(super) fn driver(&self, action: &'static str, error: sqlx::Error) -> StoreError {
+        let (kind, message) = self.explain(&error);
+        StoreError {
+            source: Some(Box::new(error)),
+            ..self.new(kind, action, message)
+        }
+    }
+
+    fn explain(&self, error: &sqlx::Error) -> (StoreErrorKind, String) {
+        let path = self.0.display();
+        match error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().and_then(|code| code.parse::<i32>().ok());
+                self.explain_code(code.unwrap_or(ERROR) & 0xff, database.message())
+            }
+            sqlx::Error::PoolTimedOut => (
+                StoreErrorKind::Timeout,
+                format!(
+                    "no free connection to {path} in time: other writers or readers are slow; try again"
+                ),
+            ),
+            sqlx::Error::PoolClosed => (
+                StoreErrorKind::Unavailable,
+                format!("the connections to {path} are closed: the program is stopping"),
+            ),
+            sqlx::Error::Io(io) => (
+                StoreErrorKind::Unavailable,
+                format!(
+                    "{path} cannot be read or written: {io}; check the directory and its permissions"
+                ),
+            ),
+            sqlx::Error::ColumnDecode { index, .. } => (
+                StoreErrorKind::Corrupt,
+                format!("column {index} of a row in {path} holds a value of the wrong type"),
+            ),
+            // The driver's texts for what remains (a missing column, a worker that died) hold no
+            // values of rows.
+            other => (StoreErrorKind::Bug, format!("{other} ({path})")),
+        }
+    }
+
+    /// Messages of SQLite name tables and columns and never hold values of rows.
+    fn explain_code(&self, code: i32, message: &str) -> (StoreErrorKind, String) {
+        let path = self.0.display();
+        match code {
+            BUSY | LOCKED => (
+                StoreErrorKind::Conflict,
+                format!(
+                    "{path} is locked by another program ({message}); try again, or stop the program that holds it"
+                ),
+            ),
+            CONSTRAINT => (StoreErrorKind::Conflict, message.to_owned()),
+            FULL => (
+                StoreErrorKind::Unavailable,
+                format!("the disk of {path} is full ({message}); free some space and try again"),
+            ),
+            READ_ONLY | PERMISSION => (
+                StoreErrorKind::Unavailable,
+                format!(
+                    "{path} cannot be written ({message}); check the permissions of the file and its directory"
+                ),
+            ),
+            CANNOT_OPEN | IO_ERROR => (
+                StoreErrorKind::Unavailable,
+                format!(
+                    "{path} cannot be opened or read ({message}); check the directory, its permissions and the disk"
+                ),
+            ),
+            NOT_A_DATABASE => (
+                StoreErrorKind::Schema,
+                format!(
+                    "{path} is not a SQLite database; name another file, or move this one away"
+                ),
+            ),
+            CORRUPT => (
+                StoreErrorKind::Corrupt,
+                format!(
+                    "{path} is damaged ({message}); restore a copy, or save what can be read with `sqlite3 FILE .recover`"
+                ),
+            ),
+            ERROR if message.starts_with("no such") => (
+                StoreErrorKind::Schema,
+                format!(
+                    "{path} lacks a part of the schema ({message}); run `turngraph migrate up`"
+                ),
+            ),
+            _ => (StoreErrorKind::Bug, format!("{message} ({path})")),
+        }
+    }
+}

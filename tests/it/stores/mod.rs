@@ -1,0 +1,3 @@
+//! The record stores: one contract for all engines, and what is each engine's own.
+
+mod statements;

@@ -1,0 +1,40 @@
+//! A SQLite record store on a scratch file, with a clock that the test moves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use turngraph::domain::Timestamp;
+use turngraph::domain::clock::ManualClock;
+use turngraph::stores::sqlite::{SqliteOptions, SqliteRecordStore};
+
+/// The instant at which every test begins: 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// A migrated store in its own directory, which goes when this is dropped.
+pub(crate) struct SqliteFixture {
+    pub(crate) store: Arc<SqliteRecordStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    directory: TempDir,
+}
+
+impl SqliteFixture {
+    pub(crate) async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let options = SqliteOptions::file(directory.path().join("record.db"));
+        let store = SqliteRecordStore::open_migrated(options, clock.clone())
+            .await
+            .unwrap();
+        Self {
+            store: Arc::new(store),
+            clock,
+            directory,
+        }
+    }
+
+    /// The database file, for a second connection beside the store's.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("record.db")
+    }
+}
