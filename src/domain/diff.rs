@@ -106,22 +106,24 @@ fn changes_by(split: fn(&str) -> Vec<&str>, most: usize, a: &str, b: &str) -> Op
     let start: usize = a_tokens[..head].iter().map(|token| token.len()).sum();
     let (a_at, b_at) = (places(start, a_rest), places(start, b_rest));
     let mut changes: Vec<Change> = Vec::new();
-    for op in capture_diff_slices(Algorithm::Myers, a_rest, b_rest) {
-        if matches!(op, DiffOp::Equal { .. }) {
-            continue;
-        }
-        let (old, new) = (op.old_range(), op.new_range());
-        let (old, new) = (
-            a_at[old.start]..a_at[old.end],
-            b_at[new.start]..b_at[new.end],
-        );
+    // Only what is equal says for sure where it stands in both texts; what lies between two equal
+    // stretches has changed.
+    let mut before = (start, start);
+    let equal = capture_diff_slices(Algorithm::Myers, a_rest, b_rest)
+        .into_iter()
+        .filter(|op| matches!(op, DiffOp::Equal { .. }))
+        .map(|op| (op.old_range(), op.new_range()));
+    let end = (a_rest.len()..a_rest.len(), b_rest.len()..b_rest.len());
+    for (old, new) in equal.chain(iter::once(end)) {
+        let change = (before.0..a_at[old.start], before.1..b_at[new.start]);
+        before = (a_at[old.end], b_at[new.end]);
         match changes.last_mut() {
+            _ if change.0.is_empty() && change.1.is_empty() => {}
             // White space alone between two changes is no island worth showing.
-            Some((a_before, b_before)) if a[a_before.end..old.start].trim().is_empty() => {
-                a_before.end = old.end;
-                b_before.end = new.end;
+            Some(last) if a[last.0.end..change.0.start].trim().is_empty() => {
+                *last = (last.0.start..change.0.end, last.1.start..change.1.end);
             }
-            _ => changes.push((old, new)),
+            _ => changes.push(change),
         }
     }
     Some(changes)
