@@ -141,6 +141,7 @@ mod tests {
             ("one two", 4, "one…"),
             ("one two", 5, "one…"),
             ("one two", 6, "one t…"),
+            ("ab c", 3, "ab…"),
             ("  a \r\n\n b\u{0}c  ", 9, "a b c"),
             ("a  b  c", 3, "a…"),
             ("ab", 1, "…"),

@@ -288,6 +288,8 @@ mod tests {
             ("\"\\u12g4\"", 5, Escape),
             ("[\"\\ud800\"]", 2, LoneSurrogate),
             ("\"\\udc00\"", 1, LoneSurrogate),
+            ("\"\\udfff\"", 1, LoneSurrogate),
+            ("\"\\udbff \"", 1, LoneSurrogate),
             ("\"\\ud800\\u0041\"", 1, LoneSurrogate),
             ("\"\\ud800\\ud800\"", 1, LoneSurrogate),
             ("{\"\\ud800\":1}", 2, LoneSurrogate),
@@ -318,8 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn a_surrogate_pair_and_a_number_beyond_any_float_are_json() {
-        for text in ["\"\\ud83d\\ude00\"", "1e999", " [ ] ", "{ }", "-0.5E+3"] {
+    fn escapes_surrogate_pairs_and_numbers_beyond_any_float_are_json() {
+        for text in [
+            r#""\ud83d\ude00 \udbff\udfff \ud7ff \ue000""#,
+            r#""\" \\ \/ \b \f \n \r \t \u00e9 \u00E9""#,
+            "1e999",
+            " [ ] ",
+            "{ }",
+            "-0.5E+3",
+        ] {
             assert_eq!(problem(text), None, "{text}");
         }
     }

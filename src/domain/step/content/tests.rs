@@ -260,7 +260,7 @@ fn an_unknown_type_is_a_problem() {
 
 #[test]
 fn snake_case_is_read_where_camel_case_is_missing() {
-    let json = r#"{"source": "s", "exit_code": 3, "durationMs": 5, "duration_ms": 6}"#;
+    let json = r#"{"source": "s", "exit_code": 3, "exit_code_of": 4, "exit_cod": 2, "durationMs": 5, "duration_ms": 6}"#;
     let StepContent::Code(code) = StepContent::parse(3, json) else {
         panic!("it is code");
     };
@@ -295,6 +295,41 @@ fn rows_are_cut_out_as_they_were_written() {
     assert_eq!(rows(1, usize::MAX), ["[ 2 ]", r#"{"c": 0, "b": null}"#]);
     assert!(rows(3, 1).is_empty() && rows(usize::MAX, 1).is_empty() && rows(0, 0).is_empty());
     assert_eq!(content.plain_text(), "b | a\nx | 1.50\n2\n");
+}
+
+#[test]
+fn the_first_example_of_every_type_reads_as_documented() {
+    let told = [
+        "The user wants the cheapest direct flight; I should list flights first.",
+        "Tides follow the moon [1].",
+        "refund policy\nRefunds\nRefunds are paid within 14 days.\nTickets of class E cannot be refunded.",
+        "print(sum(range(10)))\n45\n",
+        "node.js http client libraries\nundici\nAn HTTP/1.1 client.",
+        "Flight HAT083\nSFO to JFK\nLeaves at 09:00, 213 USD.",
+        "The next train leaves at ten past four.",
+        "Rain a month",
+        "Hotels near the station\nHotel | EUR a night\nAstoria | 89\nCentral | 104.5",
+        "Lease agreement\nThis agreement is made between …",
+        "Which of your two bookings shall I cancel?\n- QX12\n- QX19",
+        "cancel_booking\nrefund\ntravel",
+        "hi",
+    ];
+    for (tpe, told) in StepType::ALL.into_iter().zip(told) {
+        let content = StepContent::parse(tpe.number(), examples(section(tpe))[0]);
+        assert_eq!(content.plain_text(), told, "{}", tpe.name());
+    }
+}
+
+#[test]
+fn audio_lasts_as_long_as_its_media_unless_it_says_otherwise() {
+    for (own, told) in [("", 900), (r#""durationMs": 5.0, "#, 5)] {
+        let media = r#""media": {"url": "u", "mimeType": "audio/ogg", "durationMs": 900}"#;
+        let json = format!("{{{own}{media}}}");
+        let StepContent::Audio(audio) = StepContent::parse(6, &json) else {
+            panic!("it is audio");
+        };
+        assert_eq!(audio.duration_ms, Some(told));
+    }
 }
 
 #[test]
