@@ -1,0 +1,41 @@
+// The ready operations, as the server gives them: with ids that exist in its data.
+import { useEffect, useState } from 'react'
+import { DEFAULT_ACCOUNT, useServer } from '../server'
+import type { Follow } from './follow'
+
+export const PERSONAS = ['frontend', 'mobile', 'analyst', 'operator'] as const
+export type Persona = (typeof PERSONAS)[number]
+
+export interface Example {
+  id: string
+  persona: Persona
+  title: string
+  description: string
+  query: string
+  variables: Record<string, unknown>
+  follow?: Follow
+}
+
+export type Loaded<T> = { state: 'loading' } | { state: 'failed'; why: string } | { state: 'ready'; value: T }
+
+/** The list does not depend on the account: its ids are those of the demo account. */
+export function useExamples(): Loaded<Example[]> & { otherAccount: boolean } {
+  const { account } = useServer()
+  const [loaded, setLoaded] = useState<Loaded<Example[]>>({ state: 'loading' })
+  useEffect(() => {
+    const stop = new AbortController()
+    fetchExamples(stop.signal)
+      .then((value) => setLoaded({ state: 'ready', value }))
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) setLoaded({ state: 'failed', why: String(error) })
+      })
+    return () => stop.abort()
+  }, [])
+  return { ...loaded, otherAccount: account !== DEFAULT_ACCOUNT }
+}
+
+async function fetchExamples(signal: AbortSignal): Promise<Example[]> {
+  const response = await fetch('./playground/examples.json', { signal })
+  if (!response.ok) throw new Error(`the server answered ${response.status}`)
+  return (await response.json()) as Example[]
+}
