@@ -1,0 +1,216 @@
+// Drives the page on `/` in a real Chromium, with every request that leaves the machine cut.
+//
+// Usage: node playground.mjs BASE_URL [SCREENSHOT_FOLDER]
+// or with TURNGRAPH_URL, TURNGRAPH_SCREENSHOTS and CHROMIUM in the environment. The server must
+// hold the demo data; the test writes to it (it runs every example, mutations included) and can be
+// repeated on the same data. Ends with the line `N passed, N failed`; exit code 1 on any failure.
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+import { Playground } from './page.mjs'
+
+const base = process.argv[2] ?? process.env.TURNGRAPH_URL
+const folder = process.argv[3] ?? process.env.TURNGRAPH_SCREENSHOTS
+if (!base) {
+  console.error('usage: node playground.mjs BASE_URL [SCREENSHOT_FOLDER]')
+  process.exit(2)
+}
+if (folder) mkdirSync(folder, { recursive: true })
+
+const CHROMIUM_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: CHROMIUM_FLAGS,
+})
+let passed = 0
+let failed = 0
+
+/** One check in a browser profile of its own; nothing that it sees may be wrong at the end. */
+async function check(name, run, options = {}) {
+  const playground = new Playground(browser, base, options)
+  try {
+    await playground.open()
+    await run(playground)
+    playground.assertClean()
+    passed += 1
+    console.log(`ok      ${name}`)
+  } catch (error) {
+    failed += 1
+    console.log(`FAILED  ${name}\n        ${indent([String(error?.stack ?? error), ...playground.problems])}`)
+    await picture(playground, `failed-${failed}`)
+  } finally {
+    await playground.close()
+  }
+}
+
+function indent(lines) {
+  return lines.join('\n').replaceAll('\n', '\n        ')
+}
+
+async function picture({ page }, name) {
+  if (folder && page) await page.screenshot({ path: join(folder, `${name}.png`) })
+}
+
+await check('the page comes with a strict policy and assets that are cached for good', async (it) => {
+  const page = await it.get('./')
+  assert.equal(page.status(), 200)
+  assert.equal(page.headers()['cache-control'], 'no-cache')
+  const policy = page.headers()['content-security-policy'] ?? ''
+  assert.match(policy, /script-src 'self'(;|$)/)
+  assert.doesNotMatch(policy, /unsafe-eval|https?:/)
+  const script = /src="(\.\/assets\/[^"]+\.js)"/.exec(await page.text())?.[1]
+  assert.ok(script, 'index.html names a script below assets/')
+  const asset = await it.get(script)
+  assert.match(asset.headers()['cache-control'] ?? '', /immutable/)
+  assert.match(asset.headers()['content-type'] ?? '', /^text\/javascript/)
+  assert.equal(asset.headers()['x-content-type-options'], 'nosniff')
+})
+
+await check('the first tab of a newcomer answers as it stands', async (it) => {
+  assert.equal(await it.page.title(), 'turngraph')
+  assert.match(await it.queryText(), /query Welcome/)
+  const { data } = await it.run('Welcome')
+  assert.equal(data.viewer.uid, 'demo')
+  assert.ok(data.viewer.sessions.nodes.length > 0, 'the demo account has conversations')
+  await it.responseShows('"viewer"')
+  console.log(`        first load: ${it.loaded} requests, ${it.bytes} bytes on the wire`)
+  await picture(it, 'welcome-light')
+})
+
+await check('every example runs without an error and finds what it asks for', async (it) => {
+  const examples = await it.examples()
+  assert.ok(examples.length >= 12, `at least twelve examples, got ${examples.length}`)
+  assert.equal(await it.page.locator('.tg-panel h3').count(), 4, 'four groups')
+  for (const id of examples) {
+    const { data, errors } = await it.pickAndRun(id)
+    assert.equal(errors, undefined, `${id}: ${JSON.stringify(errors)}`)
+    for (const [field, value] of Object.entries(data)) {
+      assert.notEqual(value, null, `${id}: ${field} is null`)
+      assert.deepEqual(value.userErrors ?? [], [], `${id}: userErrors`)
+    }
+  }
+})
+
+await check('an answer lends its ids to the next example', async (it) => {
+  const created = await it.pickAndRun('create-session')
+  const { id, activeLeaf } = created.data.createSession.session
+  const appended = await it.pickAndRun('append-agent')
+  assert.deepEqual(appended.variables.sessionId, id)
+  assert.deepEqual(appended.variables.input.parentId, activeLeaf.id)
+})
+
+await check('an example does not overwrite what the user wrote', async (it) => {
+  await it.write('query Mine { viewer { uid } }')
+  const mine = it.page.getByRole('tab', { name: 'Mine' })
+  await mine.waitFor()
+  await it.pick('history')
+  assert.equal(await it.page.getByRole('tab').count(), 2)
+  await mine.click()
+  await it.queryShows('query Mine')
+})
+
+await check('a wrong field is marked while typing', async (it) => {
+  await it.write('{ nope }')
+  await it.page.locator('.graphiql-query-editor .squiggly-error').waitFor()
+  const { errors } = await it.run()
+  assert.match(errors[0].message, /nope/)
+  await it.page.locator('.tg-status .tg-bad').waitFor()
+})
+
+await check('the docs know the schema', async (it) => {
+  await it.panel('Documentation Explorer')
+  await it.page.locator('.graphiql-doc-explorer').getByText('Query', { exact: true }).first().click()
+  await it.page.locator('.graphiql-doc-explorer').getByText('session', { exact: true }).first().waitFor()
+})
+
+await check('the tree is drawn, walks by keyboard and switches the branch', async (it) => {
+  await it.panel('Branches')
+  const turns = it.page.getByRole('treeitem')
+  await turns.first().waitFor()
+  assert.ok((await turns.count()) > 2, 'a tree with more than two turns')
+  await turns.first().focus()
+  await it.page.keyboard.press('ArrowDown')
+  assert.equal(await it.focusedRow(), 1)
+  await it.page.keyboard.press('ArrowLeft')
+  assert.equal(await it.focusedRow(), 0)
+  const other = it.page.locator('.tg-turn:not(.active)').first()
+  await other.focus()
+  await it.page.keyboard.press('Enter')
+  const chosen = await it.page.locator('.tg-turn[aria-selected="true"]').getAttribute('data-turn')
+  await it.page.getByRole('button', { name: 'Make active' }).click()
+  await it.page.locator(`.tg-turn.active[data-turn="${chosen}"]`).waitFor()
+  await it.page.getByRole('button', { name: 'Path through it' }).click()
+  const { data } = await it.run('PathThrough')
+  assert.ok(data.session.path.nodes.some((node) => node.id === chosen && node.isOnActivePath))
+  await picture(it, 'branches-light')
+})
+
+await check('a link fills the editor and runs nothing', async (it) => {
+  await it.pick('last-20')
+  await it.page.getByRole('button', { name: 'Copy a link to this operation' }).click()
+  await it.page.waitForFunction(() => location.hash.includes('LastTwenty'))
+  const link = it.page.url()
+  const reader = new Playground(browser, link)
+  try {
+    await reader.open()
+    assert.match(await reader.queryText(), /query LastTwenty/)
+    assert.equal(reader.operations.filter((name) => name !== 'IntrospectionQuery').length, 0)
+    const { variables } = await reader.run('LastTwenty')
+    assert.ok(variables.sessionId, 'the variables came with the link')
+    reader.assertClean()
+  } finally {
+    await reader.close()
+  }
+})
+
+await check('the account field is sent with every request', async (it) => {
+  const field = it.page.getByLabel('Account')
+  await field.fill('somebody-else')
+  await field.press('Enter')
+  const { account } = await it.run('Welcome')
+  assert.equal(account, 'somebody-else')
+})
+
+await check('tabs survive a reload', async (it) => {
+  await it.pick('outline')
+  await it.page.waitForFunction(() => localStorage['graphiql:tabState']?.includes('query Outline'))
+  // A worker that is still loading would count as a failed request.
+  await it.page.waitForLoadState('networkidle')
+  await it.page.reload()
+  await it.ready()
+  await it.queryShows('query Outline')
+})
+
+await check('a dark system gets a dark page', async (it) => {
+  await it.pickAndRun('load-conversation')
+  await it.responseShows('"activePath"')
+  const ground = await it.page
+    .locator('.graphiql-container')
+    .evaluate((node) => getComputedStyle(node).backgroundColor)
+  const [red, green, blue] = ground.match(/\d+/g).map(Number)
+  assert.ok(red + green + blue < 200, `the ground is dark, got ${ground}`)
+  await picture(it, 'example-dark')
+  await it.panel('Branches')
+  await it.page.getByRole('treeitem').first().waitFor()
+  await picture(it, 'branches-dark')
+}, { colorScheme: 'dark' })
+
+await check('an example with its answer, as a picture', async (it) => {
+  await it.pickAndRun('load-conversation')
+  await it.responseShows('"activePath"')
+  await picture(it, 'example-light')
+})
+
+await browser.close()
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
