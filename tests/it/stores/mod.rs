@@ -1,3 +1,4 @@
 //! The record stores: one contract for all engines, and what is each engine's own.
 
+pub(crate) mod contract;
 mod statements;

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 use turngraph::domain::Timestamp;
 use turngraph::domain::clock::ManualClock;
 use turngraph::stores::sqlite::{SqliteOptions, SqliteRecordStore};
+
+use crate::stores::contract::{Engine, Fixture};
 
 /// The instant at which every test begins: 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000_000);
@@ -36,5 +40,25 @@ impl SqliteFixture {
     /// The database file, for a second connection beside the store's.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("record.db")
+    }
+}
+
+/// The fixture of the contract suite.
+pub(crate) async fn contract_fixture() -> Fixture {
+    let fixture = SqliteFixture::new().await;
+    Fixture {
+        store: fixture.store.clone(),
+        clock: fixture.clock.clone(),
+        engine: Box::new(fixture),
+    }
+}
+
+#[async_trait::async_trait]
+impl Engine for SqliteFixture {
+    async fn run(&self, sql: &'static str) {
+        let options = SqliteConnectOptions::new().filename(self.path());
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 }
