@@ -39,6 +39,10 @@ pub const DIFF_WORDS_MAX: usize = 20_000;
 /// from the first difference to the last.
 pub const DIFF_LINES_MAX: usize = 20_000;
 
+/// Most bytes (of both texts together) that are split into words or lines at all, since the list
+/// of words takes several times the memory of the text.
+pub const DIFF_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What happened to a stretch of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DiffKind {
@@ -63,12 +67,16 @@ pub struct DiffHunk<'t> {
 /// `Insert` texts are `b`. Where a stretch is replaced, the deletion stands before the insertion.
 ///
 /// The work is bounded by the sizes, never by time, so the same texts always differ in the same
-/// way: by words up to [`DIFF_WORDS_MAX`], else by lines up to [`DIFF_LINES_MAX`], else as one
-/// replacement. Words are runs of letters and digits; of scripts that put no spaces between words
-/// (Chinese, Japanese, Thai …) every char is one.
+/// way: by words up to [`DIFF_WORDS_MAX`], else by lines up to [`DIFF_LINES_MAX`], else (and above
+/// [`DIFF_BYTES_MAX`]) as one replacement. Words are runs of letters and digits; of scripts that
+/// put no spaces between words (Chinese, Japanese, Thai …) every char is one.
 pub fn text_diff<'t>(a: &'t str, b: &'t str) -> Vec<DiffHunk<'t>> {
-    let changes = changes_by(words, DIFF_WORDS_MAX, a, b)
-        .or_else(|| changes_by(lines, DIFF_LINES_MAX, a, b))
+    let by_parts = || {
+        changes_by(words, DIFF_WORDS_MAX, a, b).or_else(|| changes_by(lines, DIFF_LINES_MAX, a, b))
+    };
+    let changes = (a.len() + b.len() <= DIFF_BYTES_MAX)
+        .then(by_parts)
+        .flatten()
         .unwrap_or_else(|| vec![whole(a, b)]);
     hunks(a, b, &changes)
 }
@@ -264,11 +272,13 @@ mod tests {
 
     #[test]
     fn one_changed_word_is_found_in_a_text_of_any_size() {
-        let text = "some words of a long text. ".repeat(100_000);
-        let (a, b) = (format!("{text}cat. {text}"), format!("{text}dog. {text}"));
-        let hunks = text_diff(&a, &b);
-        assert_eq!(hunks.len(), 4);
-        assert_eq!((hunks[1].text, hunks[2].text), ("cat", "dog"));
+        for times in [1, 50_000, 100_000] {
+            let text = "some words of a long text. ".repeat(times);
+            let (a, b) = (format!("{text}cat. {text}"), format!("{text}dog. {text}"));
+            let hunks = text_diff(&a, &b);
+            assert_eq!(hunks.len(), 4);
+            assert_eq!((hunks[1].text, hunks[2].text), ("cat", "dog"));
+        }
     }
 
     #[test]
