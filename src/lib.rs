@@ -2,5 +2,13 @@
 //!
 //! The modules in reading order; each imports only from those above it (`tests/it/tidy.rs`):
 
+// Entities, keys and the rules of a conversation; pure.
 pub mod domain;
+// What may be asked of a store, by role, and the engines behind it.
 pub mod stores;
+// Everything that writes: checked, locked, one transaction.
+pub mod commands;
+// Which store answers a read.
+pub mod reads;
+// The GraphQL API.
+pub mod graphql;

@@ -1,0 +1,205 @@
+//! `Env`: loaded data as a walk sees it, with the notes of what the walk missed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use typed_arena::Arena;
+
+use crate::domain::step::content::StepContent;
+use crate::domain::{Revision, SessionGraph, Uid};
+use crate::graphql::engine::{Failure, Needs};
+use crate::graphql::error::failure_of;
+use crate::graphql::mutation::{Command, Outcome};
+use crate::reads::{ListingPage, ListingRequest, SearchPage, SearchRequest, SessionFilter};
+
+use super::load::{Data, Known};
+use super::misses::{Body, Misses, want};
+use super::session::SessionData;
+use super::views::SessionView;
+
+/// Answer to a look-up: `Ok(None)` is "no such thing", also while it is being loaded.
+pub(crate) type Looked<'a, T> = Result<Option<T>, Failure<'a>>;
+
+/// The environment of one walk.
+pub(crate) struct Env<'a> {
+    /// What is loaded.
+    pub(crate) data: &'a Data,
+    /// What the plan wants at once.
+    needs: Needs,
+    misses: RefCell<Misses>,
+    /// Typed contents by session and turn; only where the plan reads them.
+    contents: HashMap<(usize, usize), Vec<StepContent<'a>>>,
+    /// Places of turns on pages, which connections refer to.
+    pages: Arena<usize>,
+    /// Texts that were put together while walking.
+    texts: Arena<String>,
+    /// Revisions that were put together while walking.
+    revisions: Arena<Revision>,
+    no_turns: SessionGraph,
+    /// What the mutation field that is being written has done.
+    pub(crate) outcome: Option<&'a Outcome>,
+    command: RefCell<Option<Command>>,
+}
+
+impl<'a> Env<'a> {
+    pub(crate) fn new(data: &'a Data, needs: Needs, outcome: Option<&'a Outcome>) -> Self {
+        let mut contents = HashMap::new();
+        if needs.step_contents {
+            for (slot, session) in data.sessions().enumerate() {
+                for (ix, steps) in session.loaded_steps() {
+                    let parsed = steps
+                        .iter()
+                        .map(|step| StepContent::parse(step.tpe, &step.content));
+                    contents.insert((slot, ix), parsed.collect());
+                }
+            }
+        }
+        Self {
+            data,
+            needs,
+            misses: RefCell::default(),
+            contents,
+            pages: Arena::new(),
+            texts: Arena::new(),
+            revisions: Arena::new(),
+            outcome,
+            command: RefCell::new(None),
+            no_turns: SessionGraph::build(Vec::new(), None),
+        }
+    }
+
+    /// Notes the command that the mutation field wants run.
+    pub(crate) fn want(&self, command: Command) {
+        self.command.borrow_mut().get_or_insert(command);
+    }
+
+    /// Ends the walk of a mutation field and returns what it missed and wants run.
+    pub(crate) fn into_wants(self) -> (Misses, Option<Command>) {
+        (self.misses.into_inner(), self.command.into_inner())
+    }
+
+    /// Ends the walk and returns what it missed.
+    pub(crate) fn into_misses(self) -> Misses {
+        self.misses.into_inner()
+    }
+
+    /// Keeps places for the rest of the walk.
+    pub(crate) fn keep(&'a self, places: impl IntoIterator<Item = usize>) -> &'a [usize] {
+        self.pages.alloc_extend(places)
+    }
+
+    /// Keeps a text for the rest of the walk.
+    pub(crate) fn keep_text(&'a self, text: String) -> &'a str {
+        self.texts.alloc(text)
+    }
+
+    /// Keeps a revision for the rest of the walk.
+    pub(crate) fn keep_revision(&'a self, revision: Revision) -> &'a Revision {
+        self.revisions.alloc(revision)
+    }
+
+    /// A session of the account by key.
+    pub(crate) fn session(&'a self, uid: &Uid) -> Looked<'a, SessionView<'a>> {
+        match self.data.session_slot(uid) {
+            Some(Known::Here(slot)) => Ok(Some(SessionView {
+                env: self,
+                slot: *slot,
+            })),
+            Some(Known::Missing) => Ok(None),
+            Some(Known::Failed(kind)) => Err(failure_of(*kind)),
+            None => {
+                let mut misses = self.misses.borrow_mut();
+                let wants = if self.needs.graph {
+                    &mut misses.graphs
+                } else {
+                    &mut misses.sessions
+                };
+                want(wants, uid.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The session of a turn of the account, by the turn's key.
+    pub(crate) fn session_of_turn(&'a self, turn: &Uid) -> Looked<'a, SessionView<'a>> {
+        match self.data.session_of_turn(turn) {
+            Some(Known::Here(session)) => self.session(session),
+            Some(Known::Missing) => Ok(None),
+            Some(Known::Failed(kind)) => Err(failure_of(*kind)),
+            None => {
+                want(&mut self.misses.borrow_mut().turns, turn.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// A page of the account's sessions.
+    pub(crate) fn listing(&'a self, request: &ListingRequest) -> Looked<'a, &'a ListingPage> {
+        match self.data.listing(request) {
+            Some(Ok(page)) => Ok(Some(page)),
+            Some(Err(kind)) => Err(failure_of(*kind)),
+            None => {
+                want(&mut self.misses.borrow_mut().listings, request.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// How many sessions pass a filter, counted to `up_to`.
+    pub(crate) fn count(&'a self, filter: &SessionFilter, up_to: usize) -> Looked<'a, usize> {
+        match self.data.count(filter, up_to) {
+            Some(Ok(count)) => Ok(Some(*count)),
+            Some(Err(kind)) => Err(failure_of(*kind)),
+            None => {
+                want(
+                    &mut self.misses.borrow_mut().counts,
+                    (filter.clone(), up_to),
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// A page of a search.
+    pub(crate) fn search(&'a self, request: &SearchRequest) -> Looked<'a, &'a SearchPage> {
+        match self.data.search(request) {
+            Some(Ok(page)) => Ok(Some(page)),
+            Some(Err(kind)) => Err(failure_of(*kind)),
+            None => {
+                want(&mut self.misses.borrow_mut().searches, request.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The turns of a session; none while they are being loaded.
+    pub(super) fn graph(&'a self, session: &'a SessionData) -> &'a SessionGraph {
+        match &session.graph {
+            Some(graph) => graph,
+            None => {
+                want(
+                    &mut self.misses.borrow_mut().graphs,
+                    session.row.uid.clone(),
+                );
+                &self.no_turns
+            }
+        }
+    }
+
+    /// Notes that content of a turn is wanted.
+    pub(super) fn miss_body(&self, body: Body, slot: usize, ix: usize) {
+        // Not deduplicated here: a list of ten thousand would be searched ten thousand times. The
+        // loader sorts and removes repeats.
+        self.misses.borrow_mut().bodies.push((body, slot, ix));
+    }
+
+    /// The typed content of a step, where the plan reads it.
+    pub(super) fn content(
+        &'a self,
+        slot: usize,
+        ix: usize,
+        at: usize,
+    ) -> Option<&'a StepContent<'a>> {
+        self.contents.get(&(slot, ix))?.get(at)
+    }
+}

@@ -1,0 +1,59 @@
+//! `Misses`: what a walk wanted and did not find.
+
+use crate::domain::Uid;
+use crate::reads::{ListingRequest, SearchRequest, SessionFilter};
+
+/// A kind of content of turns; each kind is one statement, however many turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Prompts of human turns.
+    Prompts,
+    /// Steps of agent turns, with content.
+    Steps,
+    /// Steps of agent turns, index and type only.
+    Heads,
+}
+
+impl Body {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 3] = [Self::Prompts, Self::Steps, Self::Heads];
+}
+
+/// The wants of one walk. Asking twice for the same costs nothing more.
+#[derive(Debug, Default)]
+pub(crate) struct Misses {
+    /// Sessions by key.
+    pub(crate) sessions: Vec<Uid>,
+    /// Sessions whose turns are wanted too.
+    pub(crate) graphs: Vec<Uid>,
+    /// Turns whose session is not known.
+    pub(crate) turns: Vec<Uid>,
+    /// Content of turns: kind, place of the session, index of the turn.
+    pub(crate) bodies: Vec<(Body, usize, usize)>,
+    /// Pages of the account's sessions.
+    pub(crate) listings: Vec<ListingRequest>,
+    /// Counts of the account's sessions, with the number to stop at.
+    pub(crate) counts: Vec<(SessionFilter, usize)>,
+    /// Searches.
+    pub(crate) searches: Vec<SearchRequest>,
+}
+
+impl Misses {
+    /// Whether the walk found everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+            && self.graphs.is_empty()
+            && self.turns.is_empty()
+            && self.bodies.is_empty()
+            && self.listings.is_empty()
+            && self.counts.is_empty()
+            && self.searches.is_empty()
+    }
+}
+
+/// Adds `wanted` unless it is there.
+pub(crate) fn want<T: PartialEq>(wants: &mut Vec<T>, wanted: T) {
+    if !wants.contains(&wanted) {
+        wants.push(wanted);
+    }
+}

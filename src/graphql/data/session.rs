@@ -1,0 +1,102 @@
+//! `SessionData`: one session with as much of its content as has been loaded.
+
+use std::sync::Arc;
+
+use crate::domain::step::StepHead;
+use crate::domain::{SessionGraph, SessionRow, StepRow};
+
+use super::misses::Body;
+
+/// A part that may not have been asked for, or could not be loaded.
+#[derive(Debug, Default)]
+pub(crate) enum Loaded<T> {
+    /// Nobody asked yet.
+    #[default]
+    Unknown,
+    /// It is here.
+    Here(T),
+    /// The store failed.
+    Failed,
+}
+
+/// A session that the account may see.
+#[derive(Debug)]
+pub(crate) struct SessionData {
+    /// Its own row.
+    pub(crate) row: Arc<SessionRow>,
+    /// Its turns, once they were wanted.
+    pub(crate) graph: Option<Arc<SessionGraph>>,
+    prompts: Vec<Loaded<String>>,
+    steps: Vec<Loaded<Vec<StepRow>>>,
+    heads: Vec<Loaded<Vec<StepHead>>>,
+}
+
+impl SessionData {
+    pub(super) fn new(row: Arc<SessionRow>) -> Self {
+        Self {
+            row,
+            graph: None,
+            prompts: Vec::new(),
+            steps: Vec::new(),
+            heads: Vec::new(),
+        }
+    }
+
+    /// The prompt of the turn at `ix`.
+    pub(crate) fn prompt(&self, ix: usize) -> &Loaded<String> {
+        self.prompts.get(ix).unwrap_or(&Loaded::Unknown)
+    }
+
+    /// The steps of the turn at `ix`.
+    pub(crate) fn steps(&self, ix: usize) -> &Loaded<Vec<StepRow>> {
+        self.steps.get(ix).unwrap_or(&Loaded::Unknown)
+    }
+
+    /// Index and type of the steps of the turn at `ix`.
+    pub(crate) fn heads(&self, ix: usize) -> &Loaded<Vec<StepHead>> {
+        self.heads.get(ix).unwrap_or(&Loaded::Unknown)
+    }
+
+    /// All loaded steps by turn.
+    pub(crate) fn loaded_steps(&self) -> impl Iterator<Item = (usize, &Vec<StepRow>)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter_map(|(ix, steps)| match steps {
+                Loaded::Here(steps) => Some((ix, steps)),
+                Loaded::Unknown | Loaded::Failed => None,
+            })
+    }
+
+    /// Marks what was asked for as loaded and empty, so that a turn without rows is not asked for
+    /// again; or as failed.
+    pub(super) fn mark(&mut self, body: Body, ix: usize, failed: bool) {
+        fn set<T: Default>(all: &mut Vec<Loaded<T>>, ix: usize, failed: bool) {
+            if all.len() <= ix {
+                all.resize_with(ix + 1, Loaded::default);
+            }
+            all[ix] = if failed {
+                Loaded::Failed
+            } else {
+                Loaded::Here(T::default())
+            };
+        }
+        match body {
+            Body::Prompts => set(&mut self.prompts, ix, failed),
+            Body::Steps => set(&mut self.steps, ix, failed),
+            Body::Heads => set(&mut self.heads, ix, failed),
+        }
+    }
+
+    pub(super) fn put_prompt(&mut self, ix: usize, prompt: String) {
+        self.prompts[ix] = Loaded::Here(prompt);
+    }
+
+    pub(super) fn put_steps(&mut self, ix: usize, steps: Vec<StepRow>) {
+        self.steps[ix] = Loaded::Here(steps);
+    }
+
+    pub(super) fn put_heads(&mut self, ix: usize, heads: Vec<StepHead>) {
+        self.heads[ix] = Loaded::Here(heads);
+    }
+}

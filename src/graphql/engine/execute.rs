@@ -1,0 +1,190 @@
+//! From a request to a plan with arguments: validation and introspection are async-graphql's,
+//! everything else is ours. One of the two modules that use items hidden from its docs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{
+    ContainerType, Context, ContextSelectionSet, EmptySubscription, ObjectType, OutputType,
+    Positioned, Request, Response, Schema, ServerError, ServerResult, Value, Variables,
+};
+
+use super::declare::Entity;
+use super::document::{Document, DocumentLimits, Documents, set_code};
+use super::out::Introspected;
+use super::plan::OpPlan;
+use super::registry::register;
+use super::slots::Slots;
+
+/// The root types of a schema.
+pub(crate) trait Roots: Send + Sync + 'static {
+    /// The query root.
+    type Query: Entity;
+    /// The mutation root.
+    type Mutation: Entity;
+}
+
+/// Stands for a root type in async-graphql: it has the registry entry, and answers nothing itself.
+pub(crate) struct RootType<T>(PhantomData<T>);
+
+impl<T: Entity> ObjectType for RootType<T> {}
+
+impl<T: Entity> OutputType for RootType<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::NAME.into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        format!("{}!", register::<T>(registry))
+    }
+
+    async fn resolve(
+        &self,
+        _: &ContextSelectionSet<'_>,
+        _: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        Ok(Value::Null)
+    }
+}
+
+impl<T: Entity> ContainerType for RootType<T> {
+    async fn resolve_field(&self, _: &Context<'_>) -> ServerResult<Option<Value>> {
+        Ok(None)
+    }
+}
+
+type RootSchema<R> =
+    Schema<RootType<<R as Roots>::Query>, RootType<<R as Roots>::Mutation>, EmptySubscription>;
+
+/// Validation and introspection of a schema, and its documents.
+pub(crate) struct Introspection<R: Roots> {
+    schema: RootSchema<R>,
+    documents: Documents<R>,
+}
+
+/// An operation that is ready to run.
+pub(crate) struct Prepared<R: Roots> {
+    pub(crate) plan: Arc<OpPlan<R>>,
+    pub(crate) slots: Slots,
+    pub(crate) introspection: Introspected,
+}
+
+impl<R: Roots> Introspection<R> {
+    pub(crate) fn new(limits: DocumentLimits) -> Self {
+        let roots = (RootType(PhantomData), RootType(PhantomData));
+        let schema = Schema::build(roots.0, roots.1, EmptySubscription)
+            .extension(IntrospectionOnly)
+            .limit_recursive_depth(64)
+            .register_output_type::<crate::graphql::error::ErrorCode>()
+            .finish();
+        Self {
+            schema,
+            documents: Documents::new(limits),
+        }
+    }
+
+    /// The schema definition, with `@specifiedBy`.
+    pub(crate) fn sdl(&self) -> String {
+        use async_graphql::SDLExportOptions;
+        self.schema
+            .sdl_with_options(SDLExportOptions::new().include_specified_by())
+    }
+
+    /// The document of `text`; refused before validation when it is too large.
+    pub(crate) fn document(&self, text: &str) -> ServerResult<Arc<Document<R>>> {
+        self.documents.get(text)
+    }
+
+    /// Validates, plans and parses all arguments; nothing is loaded yet.
+    pub(crate) async fn prepare(
+        &self,
+        document: &Document<R>,
+        operation_name: Option<&str>,
+        mut variables: Variables,
+    ) -> Result<Prepared<R>, Vec<ServerError>> {
+        document.operation(operation_name).map_err(|e| vec![e])?;
+        if document.validated.get().is_none() {
+            self.ask(document, operation_name, &variables, false)
+                .await?;
+            let _ = document.validated.set(());
+        }
+        let (plan, slots) = document
+            .plan(operation_name, &mut variables)
+            .map_err(|e| vec![e])?;
+        let introspection = if plan.introspects {
+            self.ask(document, operation_name, &variables, true).await?
+        } else {
+            Introspected::default()
+        };
+        Ok(Prepared {
+            plan,
+            slots,
+            introspection,
+        })
+    }
+
+    /// Lets async-graphql validate the document and, if asked, answer its introspection fields.
+    async fn ask(
+        &self,
+        document: &Document<R>,
+        operation_name: Option<&str>,
+        variables: &Variables,
+        introspect: bool,
+    ) -> Result<HashMap<String, Vec<u8>>, Vec<ServerError>> {
+        let mut request = Request::new("")
+            .variables(variables.clone())
+            .data(Introspect(introspect));
+        if let Some(name) = operation_name {
+            request = request.operation_name(name);
+        }
+        request.set_parsed_query(document.parsed.clone());
+        let response = self.schema.execute(request).await;
+        if !response.errors.is_empty() {
+            let mut errors = response.errors;
+            errors
+                .iter_mut()
+                .for_each(|e| set_code(e, "GRAPHQL_VALIDATION_FAILED"));
+            return Err(errors);
+        }
+        let Value::Object(fields) = response.data else {
+            return Ok(HashMap::new());
+        };
+        let bytes = |value: &Value| serde_json::to_vec(value).expect("values are JSON");
+        Ok(fields
+            .iter()
+            .map(|(name, value)| (name.to_string(), bytes(value)))
+            .collect())
+    }
+}
+
+/// Whether introspection fields are to be answered, or the document only validated.
+struct Introspect(bool);
+
+/// Keeps async-graphql from executing anything but introspection.
+struct IntrospectionOnly;
+
+impl ExtensionFactory for IntrospectionOnly {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for IntrospectionOnly {
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        if ctx.data_opt::<Introspect>().is_some_and(|ask| ask.0) {
+            return next.run(ctx, operation_name).await;
+        }
+        Response::new(Value::Null)
+    }
+}

@@ -1,0 +1,81 @@
+//! Error codes: every code that a client can meet, and how inner errors become one of them.
+
+use async_graphql::Enum;
+
+use super::engine::Failure;
+use crate::reads::ReadErrorKind;
+
+/// Declares the codes once: enum value, text on the wire, whether a retry may help.
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $retryable:literal;)*) => {
+        /// Values of `extensions.code` in the `errors` of a response.
+        #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+        #[graphql(name = "ErrorCode")]
+        pub(crate) enum ErrorCode {
+            $($(#[doc = $doc])* #[graphql(name = $text)] $name,)*
+        }
+
+        /// Whether the same request may succeed later.
+        pub(crate) fn is_retryable(code: &str) -> bool {
+            match code {
+                $($text => $retryable,)*
+                _ => false,
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The request is not what the GraphQL-over-HTTP specification asks for.
+    BadRequest = "BAD_REQUEST", false;
+    /// The document is not GraphQL.
+    ParseFailed = "GRAPHQL_PARSE_FAILED", false;
+    /// The document does not fit the schema.
+    ValidationFailed = "GRAPHQL_VALIDATION_FAILED", false;
+    /// `operationName` does not name an operation of the document.
+    OperationUnknown = "OPERATION_RESOLUTION_FAILURE", false;
+    /// An argument or variable is not acceptable; the message names it.
+    BadUserInput = "BAD_USER_INPUT", false;
+    /// The document is larger than this server takes.
+    DocumentTooLarge = "DOCUMENT_TOO_LARGE", false;
+    /// The answer would be larger than this server gives: ask for smaller pages.
+    ResponseTooLarge = "RESPONSE_TOO_LARGE", false;
+    /// Something that an argument names does not exist, or belongs to another account.
+    NotFound = "NOT_FOUND", false;
+    /// A store cannot be reached; nothing was changed.
+    StoreUnavailable = "STORE_UNAVAILABLE", true;
+    /// A store did not answer in time.
+    StoreTimeout = "STORE_TIMEOUT", true;
+    /// Another writer was faster, several times; try again.
+    Conflict = "CONFLICT", true;
+    /// A defect of the server, logged there with the request's id.
+    Internal = "INTERNAL", false;
+}
+
+/// The failure of a part whose cause was logged when it was loaded.
+pub(crate) const STORE_FAILURE: Failure<'static> = Failure {
+    code: "STORE_UNAVAILABLE",
+    message: "This part could not be loaded; try again.",
+};
+
+/// What a client may know of a store's error.
+pub(crate) fn failure_of(kind: ReadErrorKind) -> Failure<'static> {
+    match kind {
+        ReadErrorKind::Unavailable => Failure {
+            code: "STORE_UNAVAILABLE",
+            message: "The store cannot be reached; try again.",
+        },
+        ReadErrorKind::Timeout => Failure {
+            code: "STORE_TIMEOUT",
+            message: "The store did not answer in time; try again, or ask for less.",
+        },
+        ReadErrorKind::Conflict => Failure {
+            code: "CONFLICT",
+            message: "Another writer was faster; try again.",
+        },
+        ReadErrorKind::Schema | ReadErrorKind::Corrupt | ReadErrorKind::Bug => Failure {
+            code: "INTERNAL",
+            message: "The server failed; its log has the details under this request's id.",
+        },
+    }
+}

@@ -1,0 +1,286 @@
+//! `Gateway`: a GraphQL request in, response bytes out.
+
+use std::sync::Arc;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{PathSegment, ServerError, Variables};
+
+use crate::commands::Commands;
+use crate::domain::Uid;
+use crate::reads::Reads;
+
+use super::data::{Data, Env, Loader};
+use super::engine::{
+    Document, DocumentLimits, Introspection, ObjPlan, Out, OutLimits, Prepared, ResponseParts,
+    RootPlan, Roots, write_response,
+};
+use super::error::is_retryable;
+use super::mutation::{Mutation, Outcome};
+use super::query::Query;
+
+/// Walks of one operation at most. Every walk but the last finds something to load, and each
+/// nesting of lists, turns' sessions and contents takes one; the schema needs six at most.
+const WALKS_MAX: usize = 16;
+
+/// The roots of this schema.
+struct Schema;
+
+impl Roots for Schema {
+    type Query = Query;
+    type Mutation = Mutation;
+}
+
+/// A request as the transport understood it.
+#[derive(Debug, Clone)]
+pub struct GraphqlRequest {
+    /// The document.
+    pub query: String,
+    /// Which of its operations.
+    pub operation_name: Option<String>,
+    /// Values of its variables, a JSON object.
+    pub variables: serde_json::Value,
+    /// The account that asks.
+    pub account: Uid,
+    /// Id of the request, repeated in errors and in the log.
+    pub request_id: String,
+    /// Whether mutations are allowed (not by GET).
+    pub mutations: bool,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct GraphqlResponse {
+    /// The response as JSON.
+    pub body: Vec<u8>,
+    /// Whether execution began: if not, the request itself was at fault.
+    pub executed: bool,
+    /// A mutation came where none is allowed.
+    pub mutation_refused: bool,
+}
+
+/// The GraphQL schema over reads and commands.
+pub struct Gateway {
+    introspection: Introspection<Schema>,
+    reads: Arc<Reads>,
+    commands: Commands,
+}
+
+impl Gateway {
+    /// A gateway; `reads` and `commands` decide which stores it speaks to.
+    pub fn new(reads: Arc<Reads>, commands: Commands) -> Self {
+        Self {
+            introspection: introspection(),
+            reads,
+            commands,
+        }
+    }
+
+    /// Runs a request.
+    pub async fn execute(&self, request: GraphqlRequest) -> GraphqlResponse {
+        let document = match self.introspection.document(&request.query) {
+            Ok(document) => document,
+            Err(error) => return refused(vec![error], &request),
+        };
+        if !request.mutations && is_mutation(&document, &request) {
+            let message = "A mutation cannot be sent by GET; send it by POST.";
+            let mut error = ServerError::new(message, None);
+            error
+                .extensions
+                .get_or_insert_default()
+                .set("code", "BAD_REQUEST");
+            return GraphqlResponse {
+                mutation_refused: true,
+                ..refused(vec![error], &request)
+            };
+        }
+        let variables = Variables::from_json(request.variables.clone());
+        let name = request.operation_name.as_deref();
+        let prepared = match self.introspection.prepare(&document, name, variables).await {
+            Ok(prepared) => prepared,
+            Err(errors) => return refused(errors, &request),
+        };
+        let parts = match &prepared.plan.root {
+            RootPlan::Query(plan) => self.query(plan, &prepared, &request).await,
+            RootPlan::Mutation(plan) => self.mutation(plan, &prepared, &request).await,
+        };
+        respond(parts, &request, true)
+    }
+
+    async fn query(
+        &self,
+        plan: &ObjPlan<Query>,
+        prepared: &Prepared<Schema>,
+        request: &GraphqlRequest,
+    ) -> ResponseParts {
+        let loader = Loader::new(Arc::clone(&self.reads), request.account.clone());
+        let mut data = Data::new(request.account.clone());
+        for _ in 0..WALKS_MAX {
+            let (misses, parts) = {
+                let env = Env::new(&data, prepared.plan.needs, None);
+                let parts = walk(prepared, |out| plan.write(&env, out));
+                (env.into_misses(), parts)
+            };
+            if misses.is_empty() {
+                return parts;
+            }
+            loader.load(misses, &mut data).await;
+        }
+        endless()
+    }
+
+    /// Every field runs and is written before the next one begins.
+    async fn mutation(
+        &self,
+        plan: &ObjPlan<Mutation>,
+        prepared: &Prepared<Schema>,
+        request: &GraphqlRequest,
+    ) -> ResponseParts {
+        let mut all = ResponseParts {
+            data: Some(vec![b'{']),
+            errors: Vec::new(),
+        };
+        for (index, key) in plan.keys().into_iter().enumerate() {
+            let mut field = self.mutation_field(plan, index, prepared, request).await;
+            all.errors.append(&mut field.errors);
+            // Every mutation field is non-null: where one fails, there is no data at all. Later
+            // fields do not run, as the client could not see what they did.
+            let (Some(data), Some(value)) = (&mut all.data, field.data) else {
+                all.data = Some(b"null".to_vec());
+                return all;
+            };
+            if index > 0 {
+                data.push(b',');
+            }
+            data.push(b'"');
+            data.extend_from_slice(key.as_bytes());
+            data.extend_from_slice(b"\":");
+            data.extend_from_slice(&value);
+        }
+        if let Some(data) = &mut all.data {
+            data.push(b'}');
+        }
+        all
+    }
+
+    async fn mutation_field(
+        &self,
+        plan: &ObjPlan<Mutation>,
+        index: usize,
+        prepared: &Prepared<Schema>,
+        request: &GraphqlRequest,
+    ) -> ResponseParts {
+        let loader = Loader::new(Arc::clone(&self.reads), request.account.clone());
+        let mut data = Data::new(request.account.clone());
+        let mut outcome: Option<Outcome> = None;
+        for _ in 0..WALKS_MAX {
+            let (misses, wanted, mut parts) = {
+                let env = Env::new(&data, prepared.plan.needs, outcome.as_ref());
+                let parts = walk(prepared, |out| plan.write_field(index, &env, out));
+                let (misses, wanted) = env.into_wants();
+                (misses, wanted, parts)
+            };
+            if let Some(command) = wanted {
+                let done = command
+                    .run(&self.commands, &request.account, &mut data)
+                    .await;
+                outcome = Some(done);
+                continue;
+            }
+            if misses.is_empty() {
+                if parts.data.as_deref() == Some(b"null") {
+                    parts.data = None;
+                }
+                return parts;
+            }
+            loader.load(misses, &mut data).await;
+        }
+        endless()
+    }
+}
+
+/// The schema definition language of the API.
+pub fn sdl() -> String {
+    introspection().sdl()
+}
+
+fn introspection() -> Introspection<Schema> {
+    Introspection::new(DocumentLimits {
+        bytes_max: 100 * 1024,
+        selections_max: 5_000,
+        cached_max: 1_000,
+    })
+}
+
+fn is_mutation(document: &Document<Schema>, request: &GraphqlRequest) -> bool {
+    let operation = document.operation(request.operation_name.as_deref());
+    operation.is_ok_and(|(_, operation)| operation.node.ty == OperationType::Mutation)
+}
+
+/// One walk: the bytes it wrote, `null` where a non-null value failed up to the root.
+fn walk<'a>(
+    prepared: &'a Prepared<Schema>,
+    write: impl FnOnce(&mut Out<'a>) -> super::engine::Done,
+) -> ResponseParts {
+    let limits = OutLimits {
+        capacity: 16 * 1024,
+        bytes_max: 64 * 1024 * 1024,
+        objects_max: 1_000_000,
+    };
+    let mut out = Out::new((&prepared.slots, &prepared.introspection), limits);
+    let done = write(&mut out);
+    for error in &mut out.errors {
+        error.path.reverse();
+    }
+    let data = if done.is_ok() {
+        out.buf
+    } else {
+        b"null".to_vec()
+    };
+    ResponseParts {
+        data: Some(data),
+        errors: out.errors,
+    }
+}
+
+fn endless() -> ResponseParts {
+    let mut error = ServerError::new("The operation did not come to an end.", None);
+    error
+        .extensions
+        .get_or_insert_default()
+        .set("code", "INTERNAL");
+    ResponseParts {
+        data: Some(b"null".to_vec()),
+        errors: vec![error],
+    }
+}
+
+fn refused(errors: Vec<ServerError>, request: &GraphqlRequest) -> GraphqlResponse {
+    respond(ResponseParts { data: None, errors }, request, false)
+}
+
+fn respond(mut parts: ResponseParts, request: &GraphqlRequest, executed: bool) -> GraphqlResponse {
+    for error in &mut parts.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        let retryable = match extensions.get("code") {
+            Some(async_graphql::Value::String(code)) => is_retryable(code),
+            _ => {
+                extensions.set("code", "INTERNAL");
+                false
+            }
+        };
+        extensions.set("retryable", retryable);
+        extensions.set("requestId", request.request_id.clone());
+    }
+    // A path names the response's keys; async-graphql gives none for errors of the document.
+    debug_assert!(
+        parts
+            .errors
+            .iter()
+            .all(|e| !matches!(e.path.first(), Some(PathSegment::Index(_))))
+    );
+    GraphqlResponse {
+        body: write_response(parts),
+        executed,
+        mutation_refused: false,
+    }
+}

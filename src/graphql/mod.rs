@@ -1,0 +1,16 @@
+//! The GraphQL API: types, operations, and how they run.
+//!
+//! `engine` runs operations over any data; `types`, `query` and `mutation` declare the schema;
+//! `data` loads what an operation touches. Nothing here knows HTTP or a store.
+
+mod data;
+mod engine;
+mod error;
+mod gateway;
+mod ids;
+mod mutation;
+mod query;
+mod scalars;
+mod types;
+
+pub use gateway::{Gateway, GraphqlRequest, GraphqlResponse, sdl};

@@ -1,0 +1,309 @@
+//! `Session`: a conversation and the ways through it.
+
+use async_graphql::InputObject;
+
+use crate::domain::graph::Damage;
+use crate::domain::{ForkOrigin, TurnRole as DomainRole, Uid};
+use crate::graphql::data::{Env, SessionView};
+use crate::graphql::engine::{At, CheckedArgs, Entity, Failure, Int, Obj, Part, Str, Type, View};
+use crate::graphql::ids::{GlobalId, Id, IdOf};
+use crate::graphql::scalars::{DateTimeScalar, Instant, Key, Rev, StepType, TurnRole};
+
+use super::account::{Account, AccountOf};
+use super::branch::{Branches, branches};
+use super::connection::Connection;
+use super::node::Node;
+use super::outline::{Outline, outline};
+use super::page::{BranchPage, OutlinePage, TurnPage};
+use super::turn::Turn;
+use super::turn_fields::{Turns, TurnsOf, count, page_of};
+
+/// The family of sessions.
+pub(crate) struct SessionV;
+
+impl View for SessionV {
+    type Of<'a> = SessionView<'a>;
+}
+
+/// A conversation.
+pub(crate) struct Session;
+
+impl Entity for Session {
+    const NAME: &'static str = "Session";
+    type V = SessionV;
+
+    fn declare(t: &mut Type<Self>) {
+        t.doc("A conversation: a forest of turns with one active path.")
+            .implements::<Node>();
+        row_fields(t);
+        graph_fields(t);
+        list_fields(t);
+    }
+}
+
+fn row_fields(t: &mut Type<Session>) {
+    t.field::<Id>("id", |At(s)| IdOf::of("Session", &s.row().uid))
+        .doc("Global id: opaque, stable, usable in `node(id:)`.");
+    t.field::<Key>("uid", |At(s)| &s.row().uid)
+        .doc("Key as stored in the database.");
+    t.field::<Obj<Account>>("account", |At(s)| AccountOf {
+        env: s.env,
+        uid: &s.row().account_uid,
+    })
+    .doc("Whoever owns it.");
+    t.field::<Option<Str>>("title", |At(s)| s.row().title.as_deref())
+        .doc("Its title.");
+    t.field::<Instant>("createdAt", |At(s)| s.row().created_at)
+        .doc("When it began.");
+    t.field::<Instant>("lastActivityAt", |At(s)| s.row().last_activity_at)
+        .doc("When something was last added, exact to a minute.");
+    t.field::<Option<Instant>>("deletedAt", |At(s)| s.row().deleted_at)
+        .doc("When it was deleted; `restoreSession` brings it back.");
+    t.field::<Option<Obj<ForkOriginType>>>("forkedFrom", |At(s)| {
+        s.row()
+            .forked_from
+            .as_ref()
+            .map(|origin| ForkOf { env: s.env, origin })
+    })
+    .doc("The session and turn that this one was forked from.");
+}
+
+fn graph_fields(t: &mut Type<Session>) {
+    t.field::<Rev>("revision", |At(s)| s.revision())
+        .doc("What this answer holds of the session: send it back as `atLeast` to see no less.");
+    t.field::<Int>("turnCount", |At(s)| count(s.graph().living().count()))
+        .needs(|n| n.graph = true)
+        .doc("Number of turns that are not deleted, on all branches.");
+    t.field::<Int>("branchCount", |At(s)| {
+        let graph = s.graph();
+        count(
+            graph
+                .living()
+                .filter(|&ix| graph.children(ix).next().is_none())
+                .count(),
+        )
+    })
+    .needs(|n| n.graph = true)
+    .doc("Number of branches, that is, of turns without children.");
+    t.field::<Option<Obj<Turn>>>("activeLeaf", |At(s)| {
+        s.graph().active_leaf().map(|ix| s.turn(ix))
+    })
+    .needs(|n| n.graph = true)
+    .doc("Last turn of the active path; null for an empty session.");
+    t.list::<Obj<DamageType>>("damage", |At(s), push| {
+        s.graph()
+            .damage()
+            .iter()
+            .for_each(|damage| push((s, damage)));
+    })
+    .needs(|n| n.graph = true)
+    .doc("What is wrong with the stored turns (written by other programs); empty when sound.");
+}
+
+fn list_fields(t: &mut Type<Session>) {
+    type Listed = Option<Obj<Connection<Turns>>>;
+    t.field_with::<TurnPage, Listed>("activePath", |At(s), page| {
+        Some(page_of(s, s.graph().active_path(), page))
+    })
+    .needs(|n| n.graph = true)
+    .doc("Root-to-leaf path that the user sees; `last: 20` is the tail that a chat screen needs.");
+    t.field_with::<PathArgs, Part<Listed>>("path", |At(s), args| path(s, args))
+        .needs(|n| n.graph = true)
+        .doc("Root-to-leaf path through any turn, continued from there by its active children.");
+    t.field_with::<TurnPage, Listed>("roots", |At(s), page| {
+        let roots: Vec<usize> = s.graph().roots().collect();
+        Some(page_of(s, &roots, page))
+    })
+    .needs(|n| n.graph = true)
+    .doc("First turns; several where the first prompt was edited.");
+    t.field_with::<TurnsArgs, Part<Listed>>("turns", |At(s), args| turns(s, args))
+        .needs(|n| n.graph = true)
+        .doc("All turns of all branches in the order of `seq`.");
+    t.field_with::<BranchPage, Option<Obj<Connection<Branches>>>>("branches", |At(s), page| {
+        Some(branches(s, page))
+    })
+    .needs(|n| n.graph = true)
+    .doc("Root-to-leaf paths, one for every turn without children.");
+    t.field_with::<OutlinePage, Option<Obj<Connection<Outline>>>>("outline", |At(s), page| {
+        Some(outline(s, page))
+    })
+    .needs(|n| n.graph = true)
+    .doc("The whole tree without content, for drawing.");
+}
+
+/// Which path, and which page of it.
+#[derive(InputObject, Clone)]
+pub(crate) struct PathArgs {
+    /// Id of a turn that the path leads through.
+    through: async_graphql::ID,
+    #[graphql(flatten)]
+    page: TurnPage,
+}
+
+impl CheckedArgs for PathArgs {
+    fn check(&self) -> Result<(), String> {
+        if !matches!(GlobalId::parse(&self.through), Some(GlobalId::Turn(_))) {
+            return Err(format!(
+                "`through: {:?}` is not the id of a turn",
+                &*self.through
+            ));
+        }
+        self.page.check()
+    }
+}
+
+fn path<'a>(s: SessionView<'a>, args: &PathArgs) -> Result<Option<TurnsOf<'a>>, Failure<'a>> {
+    let graph = s.graph();
+    let Some(GlobalId::Turn(uid)) = GlobalId::parse(&args.through) else {
+        return Ok(None);
+    };
+    match graph.find(&uid) {
+        Some(ix) => Ok(Some(page_of(s, &graph.path_through(ix), &args.page))),
+        None if graph.is_empty() => Ok(None),
+        None => Err(Failure {
+            code: "NOT_FOUND",
+            message: "`through` is not a turn of this session.",
+        }),
+    }
+}
+
+/// Which turns.
+#[derive(InputObject, Clone)]
+pub(crate) struct TurnFilter {
+    /// Only turns of this role.
+    role: Option<TurnRole>,
+    /// Only agent turns that are liked (true) or disliked (false).
+    liked: Option<bool>,
+    /// Only agent turns with a step of one of these types.
+    step_types: Option<Vec<StepType>>,
+    /// Written at this instant or later.
+    created_from: Option<DateTimeScalar>,
+    /// Written before this instant.
+    created_to: Option<DateTimeScalar>,
+}
+
+/// Which turns, and which page of them.
+#[derive(InputObject, Clone)]
+pub(crate) struct TurnsArgs {
+    #[graphql(flatten)]
+    page: TurnPage,
+    /// Only turns that pass.
+    filter: Option<TurnFilter>,
+}
+
+impl CheckedArgs for TurnsArgs {
+    fn check(&self) -> Result<(), String> {
+        self.page.check()
+    }
+}
+
+fn turns<'a>(s: SessionView<'a>, args: &TurnsArgs) -> Result<Option<TurnsOf<'a>>, Failure<'a>> {
+    let mut all = Vec::new();
+    for ix in s.graph().living() {
+        let passes = match &args.filter {
+            Some(filter) => passes(s, ix, filter)?,
+            None => true,
+        };
+        if passes {
+            all.push(ix);
+        }
+    }
+    Ok(Some(page_of(s, &all, &args.page)))
+}
+
+fn passes<'a>(s: SessionView<'a>, ix: usize, filter: &TurnFilter) -> Result<bool, Failure<'a>> {
+    let row = s.graph().turn(ix);
+    let role = match row.role {
+        DomainRole::Human => TurnRole::Human,
+        DomainRole::Agent => TurnRole::Agent,
+    };
+    let by_row = filter.role.is_none_or(|wanted| wanted == role)
+        && filter.liked.is_none_or(|wanted| row.liked == Some(wanted))
+        && filter
+            .created_from
+            .is_none_or(|from| row.created_at >= from.0)
+        && filter.created_to.is_none_or(|to| row.created_at < to.0);
+    match &filter.step_types {
+        Some(types) if by_row => {
+            let heads = s.turn(ix).heads()?;
+            Ok(heads
+                .iter()
+                .any(|head| types.contains(&StepType::of(head.tpe))))
+        }
+        _ => Ok(by_row),
+    }
+}
+
+/// Where a fork came from, while it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct ForkOf<'a> {
+    env: &'a Env<'a>,
+    origin: &'a ForkOrigin,
+}
+
+/// The family of origins.
+pub(crate) struct ForkV;
+
+impl View for ForkV {
+    type Of<'a> = ForkOf<'a>;
+}
+
+/// Where a fork came from.
+pub(crate) struct ForkOriginType;
+
+impl Entity for ForkOriginType {
+    const NAME: &'static str = "ForkOrigin";
+    type V = ForkV;
+
+    fn declare(t: &mut Type<Self>) {
+        t.doc("The session and turn that a session was forked from.");
+        t.field::<Part<Option<Obj<Session>>>>("session", |At(f)| {
+            f.env.session(&f.origin.session_uid)
+        })
+        .doc("The session; null when it is gone.");
+        t.field::<Part<Option<Obj<Turn>>>>("turn", |At(f)| {
+            let session = f.env.session(&f.origin.session_uid)?;
+            let found = |s: SessionView<'_>| s.graph().find(&f.origin.turn_uid);
+            Ok(session.and_then(|s| found(s).map(|ix| s.turn(ix))))
+        })
+        .doc("The turn; null when it is gone.");
+        t.field::<Instant>("at", |At(f)| f.origin.at).doc("When.");
+    }
+}
+
+/// The family of damages.
+pub(crate) struct DamageV;
+
+impl View for DamageV {
+    type Of<'a> = (SessionView<'a>, &'a Damage);
+}
+
+/// Something wrong with the stored turns.
+pub(crate) struct DamageType;
+
+impl Entity for DamageType {
+    const NAME: &'static str = "SessionDamage";
+    type V = DamageV;
+
+    fn declare(t: &mut Type<Self>) {
+        t.doc("Something wrong with the stored turns; navigation works all the same.");
+        t.field::<Key>("turnUid", |At((_, damage))| turn_of(damage))
+            .doc("Key of the turn.");
+        t.field::<Str>("problem", |At((_, damage))| match damage {
+            Damage::Orphan { .. } => "Its parent is not a turn of this session; it is a root now.",
+            Damage::Cycle { .. } => "It is its own ancestor; the circle was cut above it.",
+            Damage::Role { .. } => "It does not alternate with its parent, or is an agent root.",
+            Damage::Duplicate { .. } => "Another turn has the same key; the later one is left out.",
+        })
+        .doc("What is wrong, and how it is treated.");
+    }
+}
+
+fn turn_of(damage: &Damage) -> &Uid {
+    match damage {
+        Damage::Orphan { uid, .. }
+        | Damage::Cycle { uid }
+        | Damage::Role { uid }
+        | Damage::Duplicate { uid } => uid,
+    }
+}
