@@ -159,7 +159,9 @@ async fn copy_content(
         .zip(copies)
         .map(|(&ix, copy)| NewTurn {
             turn: copy.clone(),
-            prompt: prompts.remove(&graph.turn(ix).uid),
+            // A row of another program may lack its prompt, which reads as an empty one.
+            prompt: (copy.role == TurnRole::Human)
+                .then(|| prompts.remove(&graph.turn(ix).uid).unwrap_or_default()),
         })
         .collect();
     attempt.tx.turns_insert(session, &new_turns).await?;

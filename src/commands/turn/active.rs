@@ -8,7 +8,7 @@
 
 use crate::commands::attempt::{Attempt, Locked, Stop};
 use crate::domain::graph::Ix;
-use crate::domain::{SessionGraph, TurnRow, Uid};
+use crate::domain::{SessionGraph, Uid};
 use crate::stores::record::TurnPatch;
 
 /// A pointer to write.
@@ -59,8 +59,8 @@ pub(super) fn show_new(
     pointers
 }
 
-/// Pointers that must change so that a new turn below `parent` is **not** shown: a null pointer
-/// would move to it, so what is shown now is written down.
+/// Pointers that must change so that a turn that comes to life below `parent`, new or restored, is
+/// **not** shown: a null pointer would move to it, so what is shown now is written down.
 pub(super) fn keep(
     graph: &SessionGraph,
     stored_root: Option<&Uid>,
@@ -82,18 +82,21 @@ pub(super) fn keep(
     }]
 }
 
-/// Where the pointer goes when `ix` is deleted; none when it does not point there.
+/// Where the pointer goes when `ix` is deleted; none when it may stay as it is, because another
+/// turn is shown or there is nothing to show and nothing stored.
+///
+/// What counts is what is shown, stored or not: else a later restoration of `ix` would bring its
+/// branch back to the screen or not, depending on how the pointer came about.
 pub(super) fn leave(graph: &SessionGraph, stored_root: Option<&Uid>, ix: Ix) -> Option<NextBest> {
-    let turn: &TurnRow = graph.turn(ix);
     let parent = graph.parent(ix);
-    let stored = match parent {
-        None => stored_root,
-        Some(p) => graph.turn(p).active_child.as_ref(),
+    let (shown, stored) = match parent {
+        None => (graph.active_root(), stored_root),
+        Some(p) => (graph.active_child(p), graph.turn(p).active_child.as_ref()),
     };
-    if stored != Some(&turn.uid) {
+    let next = graph.siblings(ix).rfind(|&s| s != ix);
+    if shown != Some(ix) || (next.is_none() && stored.is_none()) {
         return None;
     }
-    let next = graph.siblings(ix).rfind(|&s| s != ix);
     Some(NextBest {
         parent,
         next: next.map(|s| graph.turn(s).uid.clone()),
@@ -142,7 +145,7 @@ fn is_pin(graph: &SessionGraph, pointer: &Pointer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Timestamp, TurnRole};
+    use crate::domain::{Timestamp, TurnRole, TurnRow};
 
     fn key(text: &str) -> Uid {
         Uid::parse(text).unwrap()
@@ -239,5 +242,12 @@ mod tests {
         assert_eq!(leave_at("A"), to(Some(0), Some("C")));
         assert_eq!(leave_at("B"), None);
         assert_eq!(leave_at("a"), to(None, None));
+        let open = graph("a<> A<a> B<a> b<B>", None);
+        let leave_at = |uid| leave(&open, None, at(&open, uid));
+        assert_eq!(leave_at("B"), to(Some(0), Some("A")));
+        assert_eq!(
+            (leave_at("A"), leave_at("b"), leave_at("a")),
+            (None, None, None)
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::active;
 use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::outcome::UserErrorCode;
@@ -38,6 +39,9 @@ impl Command for Restore {
             let rev = turn.rev;
             locked.reached(&self.turn, rev);
         } else {
+            let root = locked.session.active_root.as_ref();
+            let pointers = active::keep(graph, root, graph.parent(ix));
+            active::write(attempt, &mut locked, pointers).await?;
             let patch = TurnPatch {
                 deleted_at: Some(None),
                 ..TurnPatch::default()
@@ -50,8 +54,9 @@ impl Command for Restore {
 
 impl Commands {
     /// Takes the deletion of a turn back; what lies under it lives again, except what was deleted
-    /// by its own. Active pointers stay as they are. A turn under a deleted one is refused, since
-    /// it would stay hidden. Restoring a living turn changes nothing. The subject is the turn.
+    /// by its own. The active path stays as it is: the turn comes back beside it, and is shown
+    /// only where nothing else was. A turn under a deleted one is refused, since it would stay
+    /// hidden. Restoring a living turn changes nothing. The subject is the turn.
     /// Refusals name `id`.
     pub async fn restore_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Ix> {
         let outcome = self.run(account, &Restore { turn }, None).await?;
