@@ -1,0 +1,229 @@
+//! Forks of a branched session, scope by scope, against a naive expectation.
+
+use std::collections::{BTreeSet, HashMap};
+
+use turngraph::commands::session::{ForkScope, ForkSession};
+use turngraph::domain::{SessionGraph, TurnRole, Uid};
+
+use super::lab::{Lab, agent, done, path};
+
+super::on_every_engine! {
+    every_scope_copies_what_it_says,
+    a_fork_lives_its_own_life,
+    more_turns_than_one_statement_takes_are_copied,
+}
+
+/// Two roots; below the first two answers, two follow-ups below each, one branch deleted.
+async fn branched(lab: &Lab) -> (Uid, Vec<Uid>) {
+    let session = lab.session().await;
+    let mut turns = Vec::new();
+    for root in ["a", "b"] {
+        let root = lab.human(&session, None, root).await;
+        turns.push(root.clone());
+        for answer in ["1", "2"] {
+            let mut input = agent(&session, &root, &[answer, "more"]);
+            input.model = Some("model".into());
+            input.usage = Some(r#"{"outputTokens": 1}"#.into());
+            lab.clock.advance(1_000_000);
+            let written = done(
+                lab.commands
+                    .append_agent_turn(&lab.account, input, None)
+                    .await,
+            );
+            let answer = written.graph.turn(written.subject.turn).uid.clone();
+            turns.push(answer.clone());
+            for follow_up in ["x", "y"] {
+                turns.push(lab.human(&session, Some(&answer), follow_up).await);
+            }
+        }
+    }
+    done(
+        lab.commands
+            .delete_turn(&lab.account, turns[4].clone())
+            .await,
+    );
+    done(
+        lab.commands
+            .rate_agent_turn(&lab.account, turns[1].clone(), Some(true))
+            .await,
+    );
+    done(
+        lab.commands
+            .activate_turn(&lab.account, turns[2].clone())
+            .await,
+    );
+    let named = lab
+        .commands
+        .rename_session(&lab.account, session.clone(), Some("t".into()));
+    done(named.await);
+    (session, turns)
+}
+
+/// What a scope takes along, said once more and in another way: by membership of each turn.
+fn expected(graph: &SessionGraph, at: &Uid, scope: ForkScope) -> BTreeSet<Uid> {
+    let turns = graph.turns();
+    let by_uid: HashMap<_, _> = turns.iter().map(|turn| (&turn.uid, turn)).collect();
+    let mut above = vec![at];
+    while let Some(parent) = &by_uid[above[above.len() - 1]].parent_uid {
+        above.push(parent);
+    }
+    let living = |uid: &Uid| {
+        let mut next = Some(uid);
+        while let Some(uid) = next {
+            if by_uid[uid].deleted_at.is_some() {
+                return false;
+            }
+            next = by_uid[uid].parent_uid.as_ref();
+        }
+        true
+    };
+    let taken = |uid: &Uid| match scope {
+        ForkScope::Path => above.contains(&uid),
+        ForkScope::PathWithSiblings => above
+            .iter()
+            .any(|on_path| by_uid[*on_path].parent_uid == by_uid[uid].parent_uid),
+        ForkScope::AllBefore => by_uid[uid].seq <= by_uid[at].seq,
+    };
+    let uids = turns.iter().map(|turn| turn.uid.clone());
+    uids.filter(|uid| taken(uid) && living(uid)).collect()
+}
+
+async fn contents(lab: &Lab, turn: &Uid) -> String {
+    let one = std::slice::from_ref(turn);
+    let prompts = lab.record.prompts(one).await.unwrap();
+    let steps = lab.steps(turn).await;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|s| (s.idx, s.tpe, &s.content, s.created_at))
+        .collect();
+    format!(
+        "{:?} {steps:?}",
+        prompts.iter().map(|(_, prompt)| prompt).collect::<Vec<_>>()
+    )
+}
+
+async fn every_scope_copies_what_it_says(lab: Lab) {
+    let (session, turns) = branched(&lab).await;
+    let (source_row, source) = lab.read(&session).await;
+    for (at, scope) in [2, 5, 9, 0]
+        .into_iter()
+        .flat_map(|at| ForkScope::ALL.map(|s| (at, s)))
+    {
+        if source.is_deleted(at) {
+            continue;
+        }
+        lab.clock.advance(1_000_000);
+        let input = ForkSession {
+            session: session.clone(),
+            turn: turns[at].clone(),
+            scope,
+            title: (at == 0).then(|| "mine".to_owned()),
+        };
+        let fork = done(lab.commands.fork_session(&lab.account, input, None).await);
+        let copied: Vec<&Uid> = {
+            let expected = expected(&source, &turns[at], scope);
+            turns.iter().filter(|uid| expected.contains(*uid)).collect()
+        };
+        assert_eq!(fork.graph.len(), copied.len(), "{scope:?} at {at}");
+        let copy_of: HashMap<&Uid, &Uid> = copied
+            .iter()
+            .copied()
+            .zip(fork.graph.turns().iter().map(|t| &t.uid))
+            .collect();
+        for (seq, (uid, copy)) in (0..).zip(copied.iter().zip(fork.graph.turns())) {
+            let original = source.turn(source.find(uid).unwrap());
+            assert_eq!(
+                copy.parent_uid.as_ref(),
+                original.parent_uid.as_ref().map(|p| copy_of[p])
+            );
+            assert_eq!(copy.seq, seq);
+            let kept = |t: &turngraph::domain::TurnRow| {
+                let kept = (t.role, t.created_at, t.liked, t.model.clone());
+                (kept, t.status, t.finished_at, t.usage.clone(), t.deleted_at)
+            };
+            assert_eq!(kept(copy), kept(original));
+            assert_eq!(contents(&lab, &copy.uid).await, contents(&lab, uid).await);
+        }
+        let to_turn: Vec<Uid> = source
+            .path_to(source.find(&turns[at]).unwrap())
+            .iter()
+            .map(|&ix| copy_of[&source.turn(ix).uid].clone())
+            .collect();
+        assert_eq!(lab.as_stored(&fork).await, to_turn, "{scope:?} at {at}");
+        assert_eq!(
+            fork.graph.turn(fork.subject).uid,
+            to_turn[to_turn.len() - 1]
+        );
+        let origin = fork.session.forked_from.clone().unwrap();
+        assert_eq!(
+            (origin.session_uid, origin.turn_uid),
+            (session.clone(), turns[at].clone())
+        );
+        assert_eq!(origin.at, fork.session.created_at);
+        assert_eq!(
+            fork.session.title.as_deref(),
+            Some(if at == 0 { "mine" } else { "t" })
+        );
+        assert_eq!(fork.session.next_seq, i32::try_from(copied.len()).unwrap());
+    }
+    let (row, graph) = lab.read(&session).await;
+    assert_eq!(
+        (row, graph.turns()),
+        (source_row, source.turns()),
+        "the source is as it was"
+    );
+}
+
+async fn a_fork_lives_its_own_life(lab: Lab) {
+    let (session, turns) = branched(&lab).await;
+    let input = ForkSession {
+        session: session.clone(),
+        turn: turns[1].clone(),
+        scope: ForkScope::PathWithSiblings,
+        title: None,
+    };
+    let fork = done(lab.commands.fork_session(&lab.account, input, None).await);
+    let copy = fork.graph.turn(fork.subject).uid.clone();
+    let next = lab.human(&fork.session.uid, Some(&copy), "on").await;
+    done(lab.commands.delete_turn(&lab.account, copy.clone()).await);
+    assert!(lab.read(&fork.session.uid).await.1.find(&next).is_some());
+    let (_, source) = lab.read(&session).await;
+    assert!(!source.is_deleted(source.find(&turns[1]).unwrap()));
+    assert!(source.find(&copy).is_none());
+}
+
+async fn more_turns_than_one_statement_takes_are_copied(lab: Lab) {
+    let session = lab.session().await;
+    let mut last: Option<Uid> = None;
+    for n in 0..260 {
+        let text = n.to_string();
+        let question = lab.human(&session, last.as_ref(), &text).await;
+        last = Some(lab.agent(&session, &question, &[&text]).await);
+    }
+    let input = ForkSession {
+        session,
+        turn: last.unwrap(),
+        scope: ForkScope::Path,
+        title: None,
+    };
+    let fork = done(lab.commands.fork_session(&lab.account, input, None).await);
+    assert_eq!(lab.as_stored(&fork).await.len(), 520);
+    assert!(fork.revision.rows.is_empty(), "too many rows to be named");
+    let humans = path(&fork.graph).into_iter().step_by(2).collect::<Vec<_>>();
+    let prompts: HashMap<_, _> = lab
+        .record
+        .prompts(&humans)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
+    for (n, turn) in (0..).zip(fork.graph.turns()) {
+        match turn.role {
+            TurnRole::Human => assert_eq!(prompts[&turn.uid], (n / 2).to_string()),
+            TurnRole::Agent => {
+                let text = format!(r#"{{"text":"{}"}}"#, n / 2);
+                assert_eq!(*lab.steps(&turn.uid).await[0].content, *text);
+            }
+        }
+    }
+}

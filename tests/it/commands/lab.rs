@@ -1,0 +1,212 @@
+//! A record store with commands on it, an account of its own, and short ways to write and read.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use turngraph::commands::rules::StepInput;
+use turngraph::commands::session::CreateSession;
+use turngraph::commands::turn::{AppendAgentTurn, AppendHumanTurn};
+use turngraph::commands::{CommandResult, Commands, Outcome, UserError, Written};
+use turngraph::domain::clock::ManualClock;
+use turngraph::domain::{
+    Clock, SessionGraph, SessionRow, StepRow, StepType, TurnStatus, Uid, UidSource,
+};
+use turngraph::stores::RecordStore;
+use turngraph::stores::sqlite::SqliteRecordStore;
+
+use crate::support::sqlite::SqliteFixture;
+
+/// Keys `u1`, `u2` … behind a prefix.
+#[derive(Debug)]
+struct Numbered(String, AtomicU64);
+
+impl UidSource for Numbered {
+    fn next(&self) -> Uid {
+        key(&format!(
+            "{}{}",
+            self.0,
+            self.1.fetch_add(1, Ordering::Relaxed)
+        ))
+    }
+}
+
+/// Commands on a store, and what they were made of.
+#[derive(Clone)]
+pub(crate) struct Lab {
+    pub(crate) commands: Commands,
+    pub(crate) record: Arc<dyn RecordStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) account: Uid,
+    /// Whatever must live as long as the store.
+    _keep: Arc<dyn Any + Send + Sync>,
+}
+
+impl Lab {
+    /// On a new database file.
+    pub(crate) async fn sqlite() -> Self {
+        let fixture = SqliteFixture::new().await;
+        let record: Arc<dyn RecordStore> = Arc::<SqliteRecordStore>::clone(&fixture.store);
+        let clock = Arc::clone(&fixture.clock);
+        Self::on(record, clock, Arc::new(fixture))
+    }
+
+    fn on(
+        record: Arc<dyn RecordStore>,
+        clock: Arc<ManualClock>,
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
+        let injected: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        Self {
+            commands: Commands {
+                record: Arc::clone(&record),
+                clock: injected,
+                uids: Arc::new(Numbered("u".into(), AtomicU64::new(1))),
+            },
+            record,
+            clock,
+            account: key("account"),
+            _keep: keep,
+        }
+    }
+
+    /// The same store as another account sees it.
+    pub(crate) fn of(&self, account: &str) -> Self {
+        Self {
+            account: key(account),
+            ..self.clone()
+        }
+    }
+
+    /// An empty session.
+    pub(crate) async fn session(&self) -> Uid {
+        let create = self
+            .commands
+            .create_session(&self.account, CreateSession::default(), None);
+        done(create.await).session.uid
+    }
+
+    /// A human turn that becomes active.
+    pub(crate) async fn human(&self, session: &Uid, parent: Option<&Uid>, prompt: &str) -> Uid {
+        let input = human(session, parent, prompt);
+        let append = self.commands.append_human_turn(&self.account, input, None);
+        let written = done(append.await);
+        written.graph.turn(written.subject).uid.clone()
+    }
+
+    /// An agent turn with text steps that becomes active.
+    pub(crate) async fn agent(&self, session: &Uid, parent: &Uid, texts: &[&str]) -> Uid {
+        let input = agent(session, parent, texts);
+        let append = self.commands.append_agent_turn(&self.account, input, None);
+        let written = done(append.await);
+        written.graph.turn(written.subject.turn).uid.clone()
+    }
+
+    /// The session as the store has it.
+    pub(crate) async fn read(&self, session: &Uid) -> (SessionRow, SessionGraph) {
+        let of = std::slice::from_ref(session);
+        let row = self
+            .record
+            .sessions_by_uid(&self.account, of)
+            .await
+            .unwrap()
+            .remove(0);
+        let turns = self
+            .record
+            .turns_by_session(&self.account, of)
+            .await
+            .unwrap();
+        let turns = turns.into_iter().map(|t| t.turn).collect();
+        let graph = SessionGraph::build(turns, row.active_root.clone());
+        (row, graph)
+    }
+
+    /// Steps of one turn as the store has them.
+    pub(crate) async fn steps(&self, turn: &Uid) -> Vec<StepRow> {
+        self.record.steps(std::slice::from_ref(turn)).await.unwrap()
+    }
+
+    /// Asserts that an answer is the session as the store has it, row for row, and returns its
+    /// active path.
+    pub(crate) async fn as_stored<T>(&self, written: &Written<T>) -> Vec<Uid> {
+        let (row, graph) = self.read(&written.session.uid).await;
+        assert_eq!(written.session, row);
+        assert_eq!(written.graph.turns(), graph.turns());
+        assert_eq!(written.graph.damage(), []);
+        path(&graph)
+    }
+}
+
+pub(crate) fn key(text: &str) -> Uid {
+    Uid::parse(text).unwrap()
+}
+
+pub(crate) fn human(session: &Uid, parent: Option<&Uid>, prompt: &str) -> AppendHumanTurn {
+    AppendHumanTurn {
+        session: session.clone(),
+        uid: None,
+        parent: parent.cloned(),
+        prompt: prompt.to_owned(),
+        activate: true,
+    }
+}
+
+pub(crate) fn agent(session: &Uid, parent: &Uid, texts: &[&str]) -> AppendAgentTurn {
+    AppendAgentTurn {
+        session: session.clone(),
+        uid: None,
+        parent: parent.clone(),
+        steps: texts.iter().map(|text| text_step(None, text)).collect(),
+        model: None,
+        status: TurnStatus::Complete,
+        finished_at: None,
+        usage: None,
+        activate: true,
+    }
+}
+
+pub(crate) fn text_step(idx: Option<i32>, text: &str) -> StepInput {
+    StepInput {
+        idx,
+        tpe: StepType::Text,
+        content: serde_json::json!({ "text": text }).to_string().into(),
+    }
+}
+
+/// The active path by key.
+pub(crate) fn path(graph: &SessionGraph) -> Vec<Uid> {
+    graph
+        .active_path()
+        .iter()
+        .map(|&ix| graph.turn(ix).uid.clone())
+        .collect()
+}
+
+/// What was done; panics with the refusal otherwise.
+#[track_caller]
+pub(crate) fn done<T>(result: CommandResult<T>) -> Written<T> {
+    match result.unwrap() {
+        Outcome::Done(written) => written,
+        Outcome::Refused(errors) => panic!("refused: {errors:?}"),
+    }
+}
+
+/// The errors of a refusal; panics otherwise.
+#[track_caller]
+pub(crate) fn errors<T>(result: CommandResult<T>) -> Vec<UserError> {
+    match result.unwrap() {
+        Outcome::Done(_) => panic!("was done, not refused"),
+        Outcome::Refused(errors) => errors,
+    }
+}
+
+/// A refusal as `path.to.input CODE`, joined by commas.
+#[track_caller]
+pub(crate) fn refused<T>(result: CommandResult<T>) -> String {
+    let errors = errors(result);
+    assert!(!errors.is_empty());
+    let brief = errors
+        .iter()
+        .map(|e| format!("{} {}", e.path.join("."), e.code.name()));
+    brief.collect::<Vec<_>>().join(", ")
+}
