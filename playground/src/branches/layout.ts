@@ -10,6 +10,7 @@ export interface OutlineNode {
   role: 'HUMAN' | 'AGENT'
   depth: number
   label: string
+  isOnActivePath: boolean
 }
 
 export interface PlacedTurn {
@@ -20,15 +21,13 @@ export interface PlacedTurn {
   parentRow: number | null
   /** Row of the child that the path continues with, or null for a leaf. */
   nextRow: number | null
-  /** Whether the turn is on the path that ends in the session's active leaf. */
-  active: boolean
 }
 
 /**
  * Rows in drawing order: below a turn come its other versions, then the active one, so that the
  * active path runs on at the left edge. Turns whose parent is not in `nodes` are drawn as roots.
  */
-export function layOut(nodes: OutlineNode[], activeLeafId: string | null): PlacedTurn[] {
+export function layOut(nodes: OutlineNode[]): PlacedTurn[] {
   const byId = new Map(nodes.map((node) => [node.turnId, node]))
   const children = new Map<string | null, OutlineNode[]>()
   for (const node of nodes) {
@@ -37,15 +36,14 @@ export function layOut(nodes: OutlineNode[], activeLeafId: string | null): Place
     if (siblings) siblings.push(node)
     else children.set(parent, [node])
   }
-  const active = climb(byId, activeLeafId)
 
   const placed: PlacedTurn[] = []
   const stack: { node: OutlineNode; lane: number; parent: PlacedTurn | null; next: boolean }[] = []
   const push = (parent: PlacedTurn | null, lane: number) => {
     const those = children.get(parent?.node.turnId ?? null) ?? []
-    const next =
-      those.find((node) => (parent ? node.turnId === parent.node.activeChildId : active.has(node.turnId))) ??
-      those.at(-1)
+    const goesOn = (node: OutlineNode) =>
+      parent ? node.turnId === parent.node.activeChildId : node.isOnActivePath
+    const next = those.find(goesOn) ?? those.at(-1)
     const ordered = [...those.filter((node) => node !== next), ...(next ? [next] : [])]
     for (const node of ordered.reverse()) {
       stack.push({ node, lane: node === next ? lane : lane + 1, parent, next: node === next })
@@ -60,18 +58,10 @@ export function layOut(nodes: OutlineNode[], activeLeafId: string | null): Place
       lane,
       parentRow: parent?.row ?? null,
       nextRow: null,
-      active: active.has(node.turnId),
     }
     if (parent && next) parent.nextRow = turn.row
     placed.push(turn)
     push(turn, lane)
   }
   return placed
-}
-
-/** The turns from `leafId` up to its root. */
-function climb(byId: Map<string, OutlineNode>, leafId: string | null): Set<string> {
-  const path = new Set<string>()
-  for (let at = leafId; at !== null && !path.has(at); at = byId.get(at)?.parentId ?? null) path.add(at)
-  return path
 }

@@ -5,12 +5,14 @@ import { useOpenOperation } from '../editor'
 import { BranchIcon } from '../icons'
 import { ask, useServer } from '../server'
 import { layOut, type OutlineNode, type PlacedTurn } from './layout'
-import { ACTIVATE, ONE_TURN, OUTLINE, PATH_THROUGH, SESSIONS } from './queries'
+import { ACTIVATE, ONE_TURN, OUTLINE, PATH_THROUGH, PREVIEWS, SESSIONS } from './queries'
 import { BranchTree } from './tree'
 
 const PAGE = 500
 /** More rows than this help nobody, and the page would get slow. */
 const TURNS_MAX = 2000
+/** Up to here the beginnings of all turns are worth loading. */
+const PREVIEWS_MAX = 500
 
 interface SessionRow {
   id: string
@@ -22,7 +24,6 @@ interface SessionRow {
 interface OutlinePage {
   session: {
     turnCount: number
-    activeLeaf: { id: string } | null
     outline: {
       nodes: OutlineNode[]
       pageInfo: { hasNextPage: boolean; endCursor: string | null }
@@ -44,11 +45,19 @@ async function fetchOutline(sessionId: string): Promise<Drawn> {
     nodes.push(...(page.session.outline?.nodes ?? []))
     const info = page.session.outline?.pageInfo
     if (!info?.hasNextPage || nodes.length >= TURNS_MAX) {
-      const turns = layOut(nodes, page.session.activeLeaf?.id ?? null)
+      if (nodes.length <= PREVIEWS_MAX) await addPreviews(sessionId, nodes)
+      const turns = layOut(nodes)
       return { turns, total: page.session.turnCount }
     }
     after = info.endCursor
   }
+}
+
+async function addPreviews(sessionId: string, nodes: OutlineNode[]): Promise<void> {
+  type Page = { session: { turns: { nodes: { id: string; preview: string }[] } | null } | null }
+  const { session } = await ask<Page>(PREVIEWS, { sessionId, first: PREVIEWS_MAX })
+  const byId = new Map(session?.turns?.nodes.map(({ id, preview }) => [id, preview]))
+  for (const node of nodes) node.label = byId.get(node.turnId) || node.label
 }
 
 async function activate(turnId: string): Promise<void> {
@@ -169,8 +178,8 @@ function SessionTree({ sessionId }: { sessionId: string }) {
             <button type="button" onClick={() => open(PATH_THROUGH, { sessionId, turnId })}>
               Path through it
             </button>
-            <button type="button" disabled={turn.active} onClick={() => void makeActive()}>
-              {turn.active ? 'On the active path' : 'Make active'}
+            <button type="button" disabled={turn.node.isOnActivePath} onClick={() => void makeActive()}>
+              {turn.node.isOnActivePath ? 'On the active path' : 'Make active'}
             </button>
           </>
         ) : (

@@ -11,10 +11,18 @@ export const OUTLINE = `query BranchesPanelOutline($sessionId: ID!, $first: Int!
   session(id: $sessionId) {
     id
     turnCount
-    activeLeaf { id }
     outline(first: $first, after: $after) {
-      nodes { turnId parentId activeChildId role depth label }
+      nodes { turnId parentId activeChildId role depth label isOnActivePath }
       pageInfo { hasNextPage endCursor }
+    }
+  }
+}`
+
+/** Beginnings of all turns: an outline has no content, so its answers are only named "agent". */
+export const PREVIEWS = `query BranchesPanelPreviews($sessionId: ID!, $first: Int!) {
+  session(id: $sessionId) {
+    turns(first: $first) {
+      nodes { id preview(maxChars: 80) }
     }
   }
 }`

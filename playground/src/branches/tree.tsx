@@ -1,5 +1,5 @@
 // The drawing: rails as one SVG, rows as focusable tree items over it.
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react'
+import { memo, useRef, useState, type KeyboardEvent } from 'react'
 import type { PlacedTurn } from './layout'
 
 const ROW = 28
@@ -18,34 +18,90 @@ function rail(parent: PlacedTurn, child: PlacedTurn): string {
   return `${start}V${turnAt}Q${x(parent)} ${y(child)} ${x(child)} ${y(child)}`
 }
 
+/** Two thousand rows must not be drawn anew for each press of a key: rails and rows are memoised. */
+const Rails = memo(function Rails({ turns }: { turns: PlacedTurn[] }) {
+  const rails = turns.flatMap((turn) => {
+    const parent = turn.parentRow === null ? undefined : turns[turn.parentRow]
+    return parent ? [{ d: rail(parent, turn), turn }] : []
+  })
+  const [active, others] = [true, false].map((on) =>
+    rails.filter(({ turn }) => turn.node.isOnActivePath === on),
+  ) as [typeof rails, typeof rails]
+  return (
+    <svg
+      className="tg-rails"
+      width={14 + (LANES_MAX + 1) * LANE}
+      height={turns.length * ROW}
+      aria-hidden="true"
+    >
+      <path d={others.map(({ d }) => d).join('')} />
+      <path d={active.map(({ d }) => d).join('')} className="active" />
+      {turns.map((turn) => (
+        <circle
+          key={turn.node.turnId}
+          cx={x(turn)}
+          cy={y(turn)}
+          r={turn.node.role === 'HUMAN' ? 4 : 5}
+          className={`${turn.node.role.toLowerCase()}${turn.node.isOnActivePath ? ' active' : ''}`}
+        />
+      ))}
+    </svg>
+  )
+})
+
+interface RowProps {
+  turn: PlacedTurn
+  isFocused: boolean
+  isSelected: boolean
+  onSelect: (turn: PlacedTurn) => void
+  onFocus: (row: number) => void
+}
+
+const Row = memo(function Row({ turn, isFocused, isSelected, onSelect, onFocus }: RowProps) {
+  const { turnId, role, depth, label, isOnActivePath } = turn.node
+  const speaker = role === 'HUMAN' ? 'Prompt' : 'Answer'
+  return (
+    <div
+      className={`tg-turn${isOnActivePath ? ' active' : ''}`}
+      role="treeitem"
+      data-row={turn.row}
+      data-turn={turnId}
+      aria-level={depth + 1}
+      aria-selected={isSelected}
+      tabIndex={isFocused ? 0 : -1}
+      style={{ height: ROW, paddingLeft: x(turn) + 12 }}
+      title={label}
+      onClick={() => onSelect(turn)}
+      onFocus={() => onFocus(turn.row)}
+    >
+      <span className="tg-hidden">{speaker}: </span>
+      {label || speaker}
+    </div>
+  )
+})
+
 interface Props {
   turns: PlacedTurn[]
   selected: string | null
+  /** Must not change from one drawing to the next. */
   onSelect: (turn: PlacedTurn) => void
 }
 
 export function BranchTree({ turns, selected, onSelect }: Props) {
-  const [focused, setFocused] = useState(0)
+  const [row, setRow] = useState(0)
   const list = useRef<HTMLDivElement>(null)
-  const rails = useMemo(
-    () =>
-      turns.flatMap((turn) => {
-        const parent = turn.parentRow === null ? undefined : turns[turn.parentRow]
-        return parent ? [{ d: rail(parent, turn), active: turn.active, key: turn.node.turnId }] : []
-      }),
-    [turns],
-  )
-  useEffect(() => setFocused((row) => Math.min(row, Math.max(turns.length - 1, 0))), [turns])
+  /** A tree that was loaded anew may be shorter. */
+  const focused = Math.min(row, Math.max(turns.length - 1, 0))
 
-  const move = (row: number | null) => {
-    if (row === null || row < 0 || row >= turns.length) return
-    setFocused(row)
-    list.current?.querySelector<HTMLElement>(`[data-row="${row}"]`)?.focus()
+  const move = (to: number | null) => {
+    if (to === null || to < 0 || to >= turns.length) return
+    setRow(to)
+    list.current?.querySelector<HTMLElement>(`[data-row="${to}"]`)?.focus()
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const turn = turns[focused]
     if (!turn) return
-    const goTo: Record<string, () => void> = {
+    const actions: Record<string, () => void> = {
       ArrowUp: () => move(focused - 1),
       ArrowDown: () => move(focused + 1),
       ArrowLeft: () => move(turn.parentRow),
@@ -55,7 +111,7 @@ export function BranchTree({ turns, selected, onSelect }: Props) {
       Enter: () => onSelect(turn),
       ' ': () => onSelect(turn),
     }
-    const act = goTo[event.key]
+    const act = actions[event.key]
     if (!act) return
     event.preventDefault()
     act()
@@ -69,45 +125,16 @@ export function BranchTree({ turns, selected, onSelect }: Props) {
       ref={list}
       onKeyDown={onKeyDown}
     >
-      <svg
-        className="tg-rails"
-        width={14 + (LANES_MAX + 1) * LANE}
-        height={turns.length * ROW}
-        aria-hidden="true"
-      >
-        {rails.map(({ d, active, key }) => !active && <path key={key} d={d} />)}
-        {rails.map(({ d, active, key }) => active && <path key={key} d={d} className="active" />)}
-        {turns.map((turn) => (
-          <circle
-            key={turn.node.turnId}
-            cx={x(turn)}
-            cy={y(turn)}
-            r={turn.node.role === 'HUMAN' ? 4 : 5}
-            className={`${turn.node.role.toLowerCase()}${turn.active ? ' active' : ''}`}
-          />
-        ))}
-      </svg>
+      <Rails turns={turns} />
       {turns.map((turn) => (
-        <div
+        <Row
           key={turn.node.turnId}
-          className={`tg-turn${turn.active ? ' active' : ''}`}
-          role="treeitem"
-          data-row={turn.row}
-          data-turn={turn.node.turnId}
-          aria-level={turn.node.depth + 1}
-          aria-selected={turn.node.turnId === selected}
-          tabIndex={turn.row === focused ? 0 : -1}
-          style={{ height: ROW, paddingLeft: x(turn) + 12 }}
-          title={turn.node.label}
-          onClick={() => {
-            setFocused(turn.row)
-            onSelect(turn)
-          }}
-          onFocus={() => setFocused(turn.row)}
-        >
-          <span className="tg-hidden">{turn.node.role === 'HUMAN' ? 'Prompt: ' : 'Answer: '}</span>
-          {turn.node.label || (turn.node.role === 'HUMAN' ? 'prompt' : 'answer')}
-        </div>
+          turn={turn}
+          isFocused={turn.row === focused}
+          isSelected={turn.node.turnId === selected}
+          onSelect={onSelect}
+          onFocus={setRow}
+        />
       ))}
     </div>
   )
