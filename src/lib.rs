@@ -12,3 +12,15 @@ pub mod commands;
 pub mod reads;
 // The GraphQL API.
 pub mod graphql;
+// HTTP: routes and media types.
+pub mod http;
+// Settings and where they came from.
+pub mod config;
+// Logs.
+pub mod telemetry;
+// From the first signal to the end.
+pub mod lifecycle;
+// The composition root.
+pub mod app;
+// The command line.
+pub mod cli;

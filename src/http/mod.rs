@@ -1,4 +1,73 @@
-//! The HTTP layer: what the server answers on which path.
+//! HTTP: routes, how requests are read and answered. Knows the GraphQL gateway, no store.
 
 pub mod examples;
+mod graphql_handler;
+mod health;
 pub mod playground;
+mod request_id;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::domain::{Uid, UidSource};
+use crate::graphql::Gateway;
+
+pub use health::{Dependency, DependencyState};
+
+/// Largest request body in bytes: one step of the largest size, with room around it.
+const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
+
+/// Whether the stores behind the gateway can be used, for `/health/ready` and `/health/deps`.
+#[async_trait]
+pub trait Readiness: Send + Sync + 'static {
+    /// Every store and how it is. Must answer within a second or two.
+    async fn dependencies(&self) -> Vec<Dependency>;
+}
+
+/// Which account a request speaks for.
+#[derive(Debug, Clone)]
+pub enum AccountRule {
+    /// The header `X-Turngraph-Account`, or this account without it. Only for development: the
+    /// header is believed.
+    Header {
+        /// Account of requests without the header.
+        default: Uid,
+    },
+    /// Always this account.
+    Fixed(Uid),
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The GraphQL API.
+    pub gateway: Arc<Gateway>,
+    /// Whether the stores can be used.
+    pub readiness: Arc<dyn Readiness>,
+    /// Whose data a request sees.
+    pub account: AccountRule,
+    /// Makes ids for requests that bring none.
+    pub request_ids: Arc<dyn UidSource>,
+    /// What the playground offers to run, as JSON.
+    pub examples: Arc<str>,
+}
+
+/// All routes.
+pub fn router(state: HttpState) -> Router {
+    Router::new()
+        .route(
+            "/graphql",
+            post(graphql_handler::post).get(graphql_handler::get),
+        )
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/health/deps", get(health::deps))
+        .route("/playground/examples.json", get(graphql_handler::examples))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(state)
+        .merge(playground::routes())
+}

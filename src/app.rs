@@ -1,0 +1,149 @@
+//! The composition root: the only module that names concrete stores.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+
+use crate::commands::Commands;
+use crate::config::{Config, RecordUrl};
+use crate::domain::{Clock, SystemClock, UidSource, UuidV7Source};
+use crate::graphql::Gateway;
+use crate::http::{Dependency, DependencyState, Readiness};
+use crate::reads::Reads;
+use crate::stores::RecordStore;
+use crate::stores::migration::SchemaMigrator;
+use crate::stores::sqlite::{SqliteMigrator, SqliteOptions, SqliteRecordStore};
+
+/// Everything that a command of the program may need.
+pub struct App {
+    /// The record store.
+    pub record: Arc<dyn RecordStore>,
+    /// The clock of the process.
+    pub clock: Arc<dyn Clock>,
+    /// Makes keys.
+    pub uids: Arc<dyn UidSource>,
+}
+
+impl App {
+    /// Opens the stores that the configuration names. With `migrate` the schema is brought to
+    /// this program's version first.
+    pub async fn open(config: &Config, migrate: bool) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let record: Arc<dyn RecordStore> = match &config.record {
+            RecordUrl::Sqlite(path) => {
+                let options = SqliteOptions::file(path);
+                Arc::new(if migrate {
+                    SqliteRecordStore::open_migrated(options, Arc::clone(&clock)).await?
+                } else {
+                    SqliteRecordStore::open(options, Arc::clone(&clock)).await?
+                })
+            }
+            RecordUrl::Postgres(_) => anyhow::bail!("no postgres yet"),
+        };
+        Ok(Self {
+            record,
+            clock,
+            uids: Arc::new(UuidV7Source),
+        })
+    }
+
+    /// The migrator of the configured record store.
+    pub async fn migrator(config: &Config) -> anyhow::Result<Box<dyn SchemaMigrator>> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        match &config.record {
+            RecordUrl::Sqlite(path) => {
+                let options = SqliteOptions::file(path);
+                Ok(Box::new(SqliteMigrator::connect(&options, clock).await?))
+            }
+            RecordUrl::Postgres(_) => anyhow::bail!("no postgres yet"),
+        }
+    }
+
+    /// Loads the demo conversations of an empty account; returns what to say about it.
+    pub async fn load_demo(&self, _account: &crate::domain::Uid) -> anyhow::Result<String> {
+        Ok("none".into())
+    }
+
+    /// The playground's examples with ids that exist, as JSON.
+    pub fn examples(&self) -> String {
+        serde_json::to_string(&crate::http::examples::examples(|_| None)).unwrap_or_default()
+    }
+
+    /// Keeps numbering the turns that other programs write, until the server stops.
+    pub fn spawn_numberer(&self, lifecycle: &crate::lifecycle::Lifecycle) {
+        let (record, stopping) = (Arc::clone(&self.record), lifecycle.stopping());
+        lifecycle.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+                }
+                if let Err(error) = record.number_pending(100).await {
+                    tracing::warn!(error = %error, "turns of other programs could not be numbered");
+                }
+            }
+        });
+    }
+
+    /// The GraphQL API over the stores.
+    pub fn gateway(&self) -> Gateway {
+        let reads = Arc::new(Reads::new(
+            Arc::clone(&self.record),
+            Arc::clone(&self.clock),
+        ));
+        let commands = Commands {
+            record: Arc::clone(&self.record),
+            clock: Arc::clone(&self.clock),
+            uids: Arc::clone(&self.uids),
+        };
+        Gateway::new(reads, commands)
+    }
+}
+
+/// Readiness of the stores of an app.
+pub struct StoreReadiness(pub Arc<dyn RecordStore>);
+
+#[async_trait]
+impl Readiness for StoreReadiness {
+    async fn dependencies(&self) -> Vec<Dependency> {
+        let asked = tokio::time::timeout(std::time::Duration::from_secs(2), self.0.health()).await;
+        let (state, detail) = match asked {
+            Ok(Ok(health)) if health.schema_version == health.schema_expected => {
+                (DependencyState::Up, health.engine)
+            }
+            Ok(Ok(health)) => (
+                DependencyState::Down,
+                format!(
+                    "schema {}, expected {}",
+                    health.schema_version, health.schema_expected
+                ),
+            ),
+            // The error may name hosts and paths, which health answers do not show to everyone.
+            Ok(Err(error)) => (DependencyState::Down, format!("{:?}", error.kind)),
+            Err(_) => (DependencyState::Down, "no answer within 2 s".into()),
+        };
+        vec![Dependency {
+            role: "record",
+            kind: self.0.kind().name(),
+            state,
+            detail,
+        }]
+    }
+}
+
+/// The environment of the process, read once.
+pub fn environment() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect()
+}
+
+/// Binds a listener; the error says what to do about a port in use.
+pub async fn bind(address: std::net::SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| {
+            format!("cannot listen on {address}; choose another address with --listen ADDR:PORT")
+        })
+}

@@ -1,0 +1,66 @@
+//! `turngraph dev`: the embedded server with demo conversations.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Settings;
+use super::server::{Start, serve};
+use crate::app::App;
+use crate::config::RecordUrl;
+use crate::http::{AccountRule, playground};
+
+/// Options of `dev`.
+#[derive(Args)]
+pub(super) struct DevArgs {
+    /// Address to listen on [default: 127.0.0.1:4000].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) listen: Option<String>,
+    /// Do not load the demo conversations.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8> {
+    if !settings.listen.ip().is_loopback() {
+        anyhow::bail!(
+            "`dev` has no authentication and so listens on this machine only; {} is a public \
+             address. Use --listen 127.0.0.1:PORT, or `turngraph serve`.",
+            settings.listen
+        );
+    }
+    let app = App::open(settings, true).await?;
+    let demo = if args.no_demo {
+        "none (--no-demo)".to_owned()
+    } else {
+        app.load_demo(&settings.account).await?
+    };
+    let examples = Arc::from(app.examples());
+    let start = Start {
+        account: AccountRule::Header {
+            default: settings.account.clone(),
+        },
+        examples,
+    };
+    let store = match &settings.record {
+        RecordUrl::Sqlite(path) => format!("SQLite, {}", path.display()),
+        postgres @ RecordUrl::Postgres(_) => postgres.masked(),
+    };
+    let account = settings.account.clone();
+    serve(app, settings, start, move |address| {
+        let page = if playground::is_built() {
+            ""
+        } else {
+            "  (page not built: make playground)"
+        };
+        eprintln!("turngraph {} is ready", env!("CARGO_PKG_VERSION"));
+        eprintln!("  playground  http://{address}/{page}");
+        eprintln!("  GraphQL     http://{address}/graphql");
+        eprintln!("  health      http://{address}/health/ready");
+        eprintln!("  store       {store}");
+        eprintln!("  account     {account}  (header X-Turngraph-Account; no authentication)");
+        eprintln!("  demo data   {demo}");
+        eprintln!("  stop with Ctrl-C");
+    })
+    .await
+}

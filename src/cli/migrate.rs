@@ -1,0 +1,55 @@
+//! `turngraph migrate up|status|plan`.
+
+use clap::Subcommand;
+
+use super::Settings;
+use crate::app::App;
+use crate::stores::migration::UpOptions;
+
+/// What to do with the schema.
+#[derive(Subcommand)]
+pub(super) enum MigrateCommand {
+    /// Bring the schema to this program's version; adopts an existing database in place.
+    Up {
+        /// Remove rows that are byte-identical repeats of others, instead of refusing.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Show which migrations are applied.
+    Status,
+    /// Show what `up` would do, what it would refuse, and what other programs must not do.
+    Plan,
+}
+
+pub(super) async fn run(
+    command: MigrateCommand,
+    settings: &Settings,
+    json: bool,
+) -> anyhow::Result<u8> {
+    let migrator = App::migrator(settings).await?;
+    match command {
+        MigrateCommand::Up { repair } => {
+            let report = migrator.up(UpOptions { repair }).await?;
+            print(&report, json)?;
+        }
+        MigrateCommand::Status => {
+            let status = migrator.status().await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&status)?);
+            } else {
+                status.iter().for_each(|row| println!("{row}"));
+            }
+        }
+        MigrateCommand::Plan => print(&migrator.plan().await?, json)?,
+    }
+    Ok(0)
+}
+
+fn print<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The command line: one file a subcommand. `main` parses; everything else is below here.
+
+mod config;
+mod dev;
+mod doctor;
+mod exit;
+mod migrate;
+mod schema;
+mod serve;
+mod server;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app;
+use crate::config::{Config as Settings, Flags, load};
+
+pub use exit::exit_code;
+
+/// A GraphQL gateway for AI conversations.
+#[derive(Parser)]
+#[command(name = "turngraph", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Default)]
+struct Common {
+    /// Configuration file [default: turngraph.toml, where there is one].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Record store: sqlite://FILE or postgres://USER@HOST/DATABASE [default: a SQLite file in
+    /// the data directory].
+    #[arg(long, global = true, value_name = "URL")]
+    record: Option<String>,
+    /// Directory of the embedded store [default: turngraph-data].
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Which events are logged, e.g. warn or turngraph=debug,info.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// How log lines look: text or json.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Report as JSON where the command reports.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the embedded server with demo conversations, for trying out and developing.
+    Dev(dev::DevArgs),
+    /// Start the server.
+    Serve(serve::ServeArgs),
+    /// Look at or bring forward the schema of the record store.
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
+    /// Check the configuration, the stores and what may go wrong.
+    Doctor,
+    /// The GraphQL schema.
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// The settings in force.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// The version of the program.
+    Version,
+}
+
+/// Runs the command and returns the exit code of the process.
+pub async fn run(cli: Cli) -> anyhow::Result<u8> {
+    let Cli { common, command } = cli;
+    let mut flags = common.flags();
+    command.add_flags(&mut flags);
+    let (settings, printed) = load(&flags, &app::environment())?;
+    crate::telemetry::init(&settings)?;
+    match command {
+        Command::Dev(args) => dev::run(args, &settings).await,
+        Command::Serve(args) => serve::run(args, &settings).await,
+        Command::Migrate(command) => migrate::run(command, &settings, common.json).await,
+        Command::Doctor => doctor::run(&settings, common.json).await,
+        Command::Schema(command) => schema::run(&command),
+        Command::Config(command) => Ok(config::run(&command, &printed, common.json)),
+        Command::Version => {
+            println!("turngraph {}", env!("CARGO_PKG_VERSION"));
+            Ok(0)
+        }
+    }
+}
+
+impl Common {
+    fn flags(&self) -> Flags {
+        let mut flags = Flags {
+            file: self.config.clone(),
+            ..Flags::default()
+        };
+        let given = [
+            ("record", &self.record),
+            ("data_dir", &self.data_dir),
+            ("log_level", &self.log_level),
+            ("log_format", &self.log_format),
+        ];
+        for (key, value) in given {
+            if let Some(value) = value {
+                flags.values.insert(key, value.clone());
+            }
+        }
+        flags
+    }
+}
+
+impl Command {
+    /// Flags of single commands that are settings too.
+    fn add_flags(&self, flags: &mut Flags) {
+        let listen = match self {
+            Self::Dev(args) => &args.listen,
+            Self::Serve(args) => &args.listen,
+            _ => &None,
+        };
+        if let Some(listen) = listen {
+            flags.values.insert("listen", listen.clone());
+        }
+    }
+}

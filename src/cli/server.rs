@@ -1,0 +1,54 @@
+//! What `dev` and `serve` share: listen, answer, stop.
+
+use std::sync::Arc;
+
+use crate::app::{self, App, StoreReadiness};
+use crate::config::Config;
+use crate::http::{AccountRule, HttpState, router};
+use crate::lifecycle::{self, Lifecycle};
+
+/// How a server starts.
+pub(super) struct Start {
+    /// Whose data requests see.
+    pub(super) account: AccountRule,
+    /// What the playground offers to run, as JSON.
+    pub(super) examples: Arc<str>,
+}
+
+/// Serves until a signal comes; `started` is called once the address is bound.
+pub(super) async fn serve(
+    app: App,
+    config: &Config,
+    start: Start,
+    started: impl FnOnce(std::net::SocketAddr),
+) -> anyhow::Result<u8> {
+    let listener = app::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let state = HttpState {
+        gateway: Arc::new(app.gateway()),
+        readiness: Arc::new(StoreReadiness(Arc::clone(&app.record))),
+        account: start.account,
+        request_ids: Arc::clone(&app.uids),
+        examples: start.examples,
+    };
+    let lifecycle = Lifecycle::default();
+    app.spawn_numberer(&lifecycle);
+    started(address);
+    let stopping = lifecycle.stopping();
+    let server = axum::serve(listener, router(state))
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    let mut running = tokio::spawn(server.into_future());
+    let ended = tokio::select! {
+        signal = lifecycle::signal() => { signal?; false }
+        ended = &mut running => { ended??; true }
+    };
+    tracing::info!("stopping: no new requests, those under way may finish");
+    let in_time = lifecycle.stop(config.shutdown_grace).await
+        && (ended
+            || tokio::time::timeout(config.shutdown_grace, running)
+                .await
+                .is_ok());
+    app.record.close().await;
+    tracing::info!("stopped");
+    Ok(u8::from(!in_time))
+}

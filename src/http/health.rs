@@ -1,0 +1,64 @@
+//! `/health/live`, `/health/ready`, `/health/deps`: for orchestrators and people.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::HttpState;
+
+/// How a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DependencyState {
+    /// It answers and its schema fits.
+    Up,
+    /// It does not answer, or its schema does not fit.
+    Down,
+}
+
+/// One store.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dependency {
+    /// Its role, e.g. `record`.
+    pub role: &'static str,
+    /// Its kind, e.g. `POSTGRES`.
+    pub kind: &'static str,
+    /// How it is.
+    pub state: DependencyState,
+    /// What is wrong, or its version.
+    pub detail: String,
+}
+
+/// The process runs; says nothing of its stores, so that a store's failure restarts nothing.
+pub(super) async fn live() -> &'static str {
+    "live\n"
+}
+
+/// The process can answer requests.
+pub(super) async fn ready(State(state): State<HttpState>) -> Response {
+    let dependencies = state.readiness.dependencies().await;
+    let down = dependencies
+        .iter()
+        .find(|d| d.state == DependencyState::Down);
+    match down {
+        None => "ready\n".into_response(),
+        Some(d) => {
+            let text = format!("not ready: the {} store is down\n", d.role);
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+/// Every store and how it is.
+pub(super) async fn deps(State(state): State<HttpState>) -> Response {
+    let dependencies = state.readiness.dependencies().await;
+    let up = dependencies.iter().all(|d| d.state == DependencyState::Up);
+    let status = if up {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(dependencies)).into_response()
+}
