@@ -1,6 +1,7 @@
 // Builds the page into dist/: hashed names under assets/, each stored only as its gzip form, which
-// is what the server embeds and sends (src/http/playground.rs). index.html stays as it is.
-import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+// is what the server embeds and sends (src/http/playground.rs); likewise licenses.md, the notices of
+// what is bundled. index.html stays as it is.
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
@@ -10,26 +11,29 @@ import { defineConfig, type Plugin } from 'vite'
 const WORTH_COMPRESSING = 1400
 
 function gzipAssets(): Plugin {
-  let folder = ''
+  let dist = ''
+  let assets = ''
   return {
     name: 'turngraph:gzip-assets',
     apply: 'build',
-    configResolved(config) {
-      folder = join(config.root, config.build.outDir, config.build.assetsDir)
+    configResolved({ root, build }) {
+      dist = join(root, build.outDir)
+      assets = join(dist, build.assetsDir)
     },
     closeBundle() {
+      const files = readdirSync(assets).map((name) => join(assets, name))
       let raw = 0
       let packed = 0
-      for (const name of readdirSync(folder)) {
-        const path = join(folder, name)
-        raw += statSync(path).size
-        if (statSync(path).size < WORTH_COMPRESSING) continue
-        const bytes = gzipSync(readFileSync(path), { level: 9 })
-        packed += bytes.length
-        writeFileSync(`${path}.gz`, bytes)
+      for (const path of [...files, join(dist, 'licenses.md')]) {
+        const bytes = readFileSync(path)
+        raw += bytes.length
+        if (bytes.length < WORTH_COMPRESSING) continue
+        const gzip = gzipSync(bytes, { level: 9 })
+        packed += gzip.length
+        writeFileSync(`${path}.gz`, gzip)
         rmSync(path)
       }
-      this.info(`assets: ${raw} bytes, ${packed} as gzip`)
+      this.info(`${raw} bytes, ${packed} as gzip`)
     },
   }
 }
@@ -43,6 +47,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // Monaco is one chunk of 2.8 MB, loaded once and cached for good.
     chunkSizeWarningLimit: 4000,
+    license: { fileName: 'licenses.md' },
     rolldownOptions: {
       onwarn(warning, report) {
         // GraphiQL's "use no memo" marks are for a compiler that has already run on it.

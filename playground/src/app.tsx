@@ -113,6 +113,9 @@ function StatusLine() {
   return (
     <div className="tg-status" role="status">
       {lastRun ? <RunFacts run={lastRun} /> : <span>Press Run, or Ctrl-Enter.</span>}
+      <a href="./licenses.md" target="_blank" rel="noreferrer">
+        Licences
+      </a>
     </div>
   )
 }

@@ -1,7 +1,7 @@
 //! The page on `/`: files that `make playground` built into `playground/dist`, embedded here.
 //!
 //! Assets are embedded, and sent, as gzip only: every browser takes it, and it makes the binary
-//! smaller by 4.7 MB. Their names hold a hash of their content, so they are cached for good;
+//! smaller by 4.8 MB. Their names hold a hash of their content, so they are cached for good;
 //! `index.html` is asked for anew each time and answered by its `ETag`. Without a built page `/`
 //! says how to build it. A debug build reads the files from disk, so a new page needs no restart.
 //! Knows nothing of GraphQL or of the stores.
@@ -62,7 +62,8 @@ fn stored(path: &str) -> Option<Stored> {
     })
 }
 
-/// The routes `/`, `/favicon.svg` and `/assets/{name}`, for GET and HEAD.
+/// The routes `/`, `/favicon.svg`, `/licenses.md` (of what is bundled) and `/assets/{name}`, for
+/// GET and HEAD.
 pub fn routes<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -70,6 +71,7 @@ where
     Router::new()
         .route("/", get(index))
         .route("/favicon.svg", get(favicon))
+        .route("/licenses.md", get(licenses))
         .route("/assets/{name}", get(asset))
 }
 
@@ -84,6 +86,10 @@ async fn index(request: HeaderMap) -> Response {
 
 async fn favicon(request: HeaderMap) -> Response {
     serve(stored, "favicon.svg", REVALIDATE, &request).unwrap_or_else(unknown)
+}
+
+async fn licenses(request: HeaderMap) -> Response {
+    serve(stored, "licenses.md", REVALIDATE, &request).unwrap_or_else(unknown)
 }
 
 async fn asset(Path(name): Path<String>, request: HeaderMap) -> Response {
@@ -144,6 +150,8 @@ fn content_type(path: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("ttf") => "font/ttf",
         Some("woff2") => "font/woff2",
+        // Browsers show plain text, but would store Markdown.
+        Some("md") => "text/plain; charset=utf-8",
         Some("json" | "map") => "application/json",
         _ => "application/octet-stream",
     }

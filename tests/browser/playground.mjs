@@ -74,6 +74,7 @@ await check('the page comes with a strict policy and assets that are cached for 
   assert.match(asset.headers()['cache-control'] ?? '', /immutable/)
   assert.match(asset.headers()['content-type'] ?? '', /^text\/javascript/)
   assert.equal(asset.headers()['x-content-type-options'], 'nosniff')
+  assert.match(await (await it.get('./licenses.md')).text(), /graphiql/)
 })
 
 await check('the first tab of a newcomer answers as it stands', async (it) => {
