@@ -35,6 +35,9 @@ function ExamplesPanel() {
       {examples.state === 'failed' && (
         <p className="tg-problem">The examples did not load: {examples.why}</p>
       )}
+      {examples.state === 'ready' && examples.value.length === 0 && (
+        <p className="tg-note">This server offers none.</p>
+      )}
       {examples.state === 'ready' &&
         PERSONAS.map((persona) => (
           <ExampleGroup
@@ -57,6 +60,7 @@ interface GroupProps {
 }
 
 function ExampleGroup({ persona, examples, chosen, onChoose }: GroupProps) {
+  if (examples.length === 0) return null
   return (
     <>
       <h3>{HEADINGS[persona]}</h3>
