@@ -61,7 +61,9 @@ create table steps (
     tpe integer not null,
     content text not null,
     created_at integer not null,
-    session_uid text not null references sessions (uid),
+    -- The turn's address, repeated for the change feed. No foreign key: the turn has one, and this
+    -- one would have to look through all steps when a session is deleted.
+    session_uid text not null,
     turn_seq integer not null,
     rev integer not null default (cast((julianday('now') - 2440587.5) * 86400000000 as integer)),
     primary key (agent_turn_uid, idx)
@@ -82,7 +84,8 @@ create table scores (
     comment text,
     evaluator text,
     created_at integer not null,
-    rev integer not null default (cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    rev integer not null default (cast((julianday('now') - 2440587.5) * 86400000000 as integer)),
+    check (case value_type when 'label' then label when 'text' then text else number end is not null)
 ) strict;
 
 create table metadata (

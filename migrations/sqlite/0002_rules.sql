@@ -35,7 +35,7 @@ when new.uid <> old.uid
     or new.session_uid <> old.session_uid
     or new.seq <> old.seq
 begin
-    select raise(abort, 'turngraph: a turn keeps its uid, session and seq; delete it and insert it anew');
+    select raise(abort, 'turngraph: a turn keeps uid, session and seq; delete it to insert anew');
 end;
 
 create trigger agent_turns_keep_address before update of uid, session_uid, seq on agent_turns
@@ -43,10 +43,11 @@ when new.uid <> old.uid
     or new.session_uid <> old.session_uid
     or new.seq <> old.seq
 begin
-    select raise(abort, 'turngraph: a turn keeps its uid, session and seq; delete it and insert it anew');
+    select raise(abort, 'turngraph: a turn keeps uid, session and seq; delete it to insert anew');
 end;
 
-create trigger steps_keep_address before update of agent_turn_uid, idx, session_uid, turn_seq on steps
+create trigger steps_keep_address
+before update of agent_turn_uid, idx, session_uid, turn_seq on steps
 when new.agent_turn_uid <> old.agent_turn_uid
     or new.idx <> old.idx
     or new.session_uid <> old.session_uid
@@ -59,7 +60,7 @@ create trigger scores_keep_address before update of uid, session_uid on scores
 when new.uid <> old.uid
     or new.session_uid <> old.session_uid
 begin
-    select raise(abort, 'turngraph: a score keeps its uid and session; delete it and insert it anew');
+    select raise(abort, 'turngraph: a score keeps its uid and session; delete it to insert anew');
 end;
 
 -- An update by plain SQL leaves rev as it was; the version must grow all the same.
@@ -67,35 +68,40 @@ end;
 create trigger sessions_rev_grows after update on sessions
 when new.rev <= old.rev
 begin
-    update sessions set rev = max(old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    update sessions set rev = max(
+        old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
     where uid = new.uid;
 end;
 
 create trigger human_turns_rev_grows after update on human_turns
 when new.rev <= old.rev
 begin
-    update human_turns set rev = max(old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    update human_turns set rev = max(
+        old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
     where uid = new.uid;
 end;
 
 create trigger agent_turns_rev_grows after update on agent_turns
 when new.rev <= old.rev
 begin
-    update agent_turns set rev = max(old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    update agent_turns set rev = max(
+        old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
     where uid = new.uid;
 end;
 
 create trigger steps_rev_grows after update on steps
 when new.rev <= old.rev
 begin
-    update steps set rev = max(old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    update steps set rev = max(
+        old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
     where agent_turn_uid = new.agent_turn_uid and idx = new.idx;
 end;
 
 create trigger scores_rev_grows after update on scores
 when new.rev <= old.rev
 begin
-    update scores set rev = max(old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
+    update scores set rev = max(
+        old.rev + 1, cast((julianday('now') - 2440587.5) * 86400000000 as integer))
     where uid = new.uid;
 end;
 

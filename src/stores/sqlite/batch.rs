@@ -155,3 +155,48 @@ pub(super) fn metadata(rows: &[MetadataRow]) -> Vec<String> {
     }
     batches.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    fn step(idx: i32, content: &str) -> StepRow {
+        StepRow {
+            turn_uid: Uid::stored("t"),
+            idx,
+            tpe: 1,
+            content: content.into(),
+            created_at: Timestamp(0),
+            rev: 0,
+        }
+    }
+
+    #[test]
+    fn ten_thousand_small_rows_are_one_statement_and_none_is_no_statement() {
+        let rows: Vec<StepRow> = (0..10_000).map(|idx| step(idx, "{}")).collect();
+        let batches = steps(&rows, &vec![0; rows.len()]);
+        assert_eq!(batches.len(), 1);
+        let read: Vec<serde_json::Value> = serde_json::from_str(&batches[0]).unwrap();
+        assert_eq!(read.len(), rows.len());
+        assert_eq!(steps(&[], &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn large_rows_are_cut_into_statements_of_bounded_size_with_nothing_lost() {
+        let content = "x".repeat(1024 * 1024);
+        let rows: Vec<StepRow> = (0..20).map(|idx| step(idx, &content)).collect();
+        let batches = steps(&rows, &[0; 20]);
+        assert_eq!(batches.len(), 3);
+        let read: Vec<Vec<serde_json::Value>> = batches
+            .iter()
+            .map(|batch| serde_json::from_str(batch).unwrap())
+            .collect();
+        assert!(
+            batches
+                .iter()
+                .all(|batch| batch.len() < BATCH_BYTES + 2 * content.len())
+        );
+        assert_eq!(read.iter().map(Vec::len).sum::<usize>(), rows.len());
+    }
+}

@@ -16,8 +16,13 @@ const IO_ERROR: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
-const CONSTRAINT: i32 = 19;
 const NOT_A_DATABASE: i32 = 26;
+
+// Extended codes of constraints that another writer may have run into first. The others (not
+// null, check, foreign key) are rules that every row of turngraph's keeps.
+const PRIMARY_KEY_TAKEN: i32 = 1555;
+const RAISED_BY_TRIGGER: i32 = 1811;
+const UNIQUE_TAKEN: i32 = 2067;
 
 /// Makes errors that name one database file.
 #[derive(Debug, Clone)]
@@ -29,7 +34,7 @@ impl Errors {
     }
 
     /// An error of our own making.
-    pub(super) fn new(
+    pub(super) fn make(
         &self,
         kind: StoreErrorKind,
         action: &'static str,
@@ -48,7 +53,7 @@ impl Errors {
     pub(super) fn row(&self, action: &'static str, error: RowError) -> StoreError {
         StoreError {
             source: Some(Box::new(error.clone())),
-            ..self.new(
+            ..self.make(
                 StoreErrorKind::Corrupt,
                 action,
                 format!("{error} (in {})", self.0.display()),
@@ -61,7 +66,7 @@ impl Errors {
         let (kind, message) = self.explain(&error);
         StoreError {
             source: Some(Box::new(error)),
-            ..self.new(kind, action, message)
+            ..self.make(kind, action, message)
         }
     }
 
@@ -70,7 +75,7 @@ impl Errors {
         match error {
             sqlx::Error::Database(database) => {
                 let code = database.code().and_then(|code| code.parse::<i32>().ok());
-                self.explain_code(code.unwrap_or(ERROR) & 0xff, database.message())
+                self.explain_code(code.unwrap_or(ERROR), database.message())
             }
             sqlx::Error::PoolTimedOut => (
                 StoreErrorKind::Timeout,
@@ -101,14 +106,16 @@ impl Errors {
     /// Messages of SQLite name tables and columns and never hold values of rows.
     fn explain_code(&self, code: i32, message: &str) -> (StoreErrorKind, String) {
         let path = self.0.display();
-        match code {
+        if matches!(code, PRIMARY_KEY_TAKEN | RAISED_BY_TRIGGER | UNIQUE_TAKEN) {
+            return (StoreErrorKind::Conflict, message.to_owned());
+        }
+        match code & 0xff {
             BUSY | LOCKED => (
                 StoreErrorKind::Conflict,
                 format!(
                     "{path} is locked by another program ({message}); try again, or stop the program that holds it"
                 ),
             ),
-            CONSTRAINT => (StoreErrorKind::Conflict, message.to_owned()),
             FULL => (
                 StoreErrorKind::Unavailable,
                 format!("the disk of {path} is full ({message}); free some space and try again"),

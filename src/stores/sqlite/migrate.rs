@@ -93,7 +93,7 @@ impl SqliteMigrator {
                 let message = format!(
                     "the directory of {database} cannot be created: {error}; create it, or name another"
                 );
-                errors.new(StoreErrorKind::Unavailable, "open", message)
+                errors.make(StoreErrorKind::Unavailable, "open", message)
             })?;
         }
         let pool = SqlitePoolOptions::new()
@@ -131,7 +131,7 @@ impl SqliteMigrator {
     }
 
     fn schema(&self, message: String) -> crate::stores::StoreError {
-        self.errors.new(StoreErrorKind::Schema, "migrate", message)
+        self.errors.make(StoreErrorKind::Schema, "migrate", message)
     }
 
     fn refuse_foreign(&self, status: &[MigrationStatus]) -> StoreResult<()> {

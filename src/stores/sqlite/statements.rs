@@ -131,13 +131,13 @@ statements! { READS:
                 and t.deleted_at is null and (t.created_at, t.uid) < ($3, $4)
             order by 4 desc, 1 desc
         )
-        select h.uid, h.session_uid, h.agent, h.created_at,
-            case when not h.agent then (
-                select p.prompt from human_turns p where p.uid = h.uid) end as prompt,
-            case when h.agent then (
+        select heads.uid, heads.session_uid, heads.agent, heads.created_at,
+            case when not heads.agent then (
+                select p.prompt from human_turns p where p.uid = heads.uid) end as prompt,
+            case when heads.agent then (
                 select json_group_array(b.content order by b.idx) from steps b
-                where b.agent_turn_uid = h.uid and b.tpe = 1) end as contents
-        from heads h";
+                where b.agent_turn_uid = heads.uid and b.tpe = 1) end as contents
+        from heads";
 
     /// Prompts of the turns `$1`.
     PROMPTS(PromptRecord::COLUMNS) = "

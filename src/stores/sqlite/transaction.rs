@@ -99,7 +99,7 @@ impl SqliteTransaction {
 
     fn defect(&self, statement: Statement, message: String) -> StoreError {
         self.errors
-            .new(StoreErrorKind::Bug, statement.name, message)
+            .make(StoreErrorKind::Bug, statement.name, message)
     }
 }
 

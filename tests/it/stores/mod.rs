@@ -1,4 +1,5 @@
 //! The record stores: one contract for all engines, and what is each engine's own.
 
 pub(crate) mod contract;
+mod sqlite;
 mod statements;

@@ -27,7 +27,7 @@ impl SqliteFixture {
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let options = SqliteOptions::file(directory.path().join("record.db"));
-        let store = SqliteRecordStore::open_migrated(options, clock.clone())
+        let store = SqliteRecordStore::open_migrated(options, Arc::<ManualClock>::clone(&clock))
             .await
             .unwrap();
         Self {
@@ -45,20 +45,41 @@ impl SqliteFixture {
 
 /// The fixture of the contract suite.
 pub(crate) async fn contract_fixture() -> Fixture {
-    let fixture = SqliteFixture::new().await;
+    let sqlite = SqliteFixture::new().await;
     Fixture {
-        store: fixture.store.clone(),
-        clock: fixture.clock.clone(),
-        engine: Box::new(fixture),
+        store: Arc::<SqliteRecordStore>::clone(&sqlite.store),
+        clock: Arc::clone(&sqlite.clock),
+        engine: Box::new(sqlite),
+    }
+}
+
+/// The fixture of the contract suite and the database that it is on; the latter must be kept.
+pub(crate) async fn contract_fixture_beside() -> (SqliteFixture, Fixture) {
+    let sqlite = SqliteFixture::new().await;
+    let fixture = Fixture {
+        store: Arc::<SqliteRecordStore>::clone(&sqlite.store),
+        clock: Arc::clone(&sqlite.clock),
+        engine: Box::new(Shell(sqlite.path())),
+    };
+    (sqlite, fixture)
+}
+
+/// Another program with the database file open.
+struct Shell(PathBuf);
+
+#[async_trait::async_trait]
+impl Engine for Shell {
+    async fn run(&self, sql: &'static str) {
+        let options = SqliteConnectOptions::new().filename(&self.0);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 }
 
 #[async_trait::async_trait]
 impl Engine for SqliteFixture {
     async fn run(&self, sql: &'static str) {
-        let options = SqliteConnectOptions::new().filename(self.path());
-        let mut connection = options.connect().await.unwrap();
-        sqlx::query(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        Shell(self.path()).run(sql).await;
     }
 }

@@ -40,6 +40,7 @@ macro_rules! contract_on {
                 sessions::a_purged_key_comes_back_with_a_higher_version,
                 sessions::a_session_comes_back_as_it_was_inserted,
                 sessions::a_taken_key_is_refused_whosever_it_is,
+                sessions::the_next_number_never_falls,
                 sessions::versions_grow_also_when_the_clock_goes_back,
                 transactions::a_commit_is_seen_by_every_reader,
                 transactions::a_dropped_transaction_leaves_nothing,
