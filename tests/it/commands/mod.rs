@@ -9,7 +9,9 @@ mod fork;
 mod idempotency;
 mod lab;
 mod model;
+mod proxy;
 mod refusals;
+mod round_trips;
 mod steps;
 
 /// Declares each test of a file once for each engine.

@@ -35,18 +35,17 @@ pub(super) struct Turn {
     pub(super) steps: BTreeMap<i32, String>,
 }
 
+/// `links` are the parent and the child that is shown.
 pub(super) fn brief_turn(
     uid: &Uid,
-    parent: Option<&Uid>,
+    links: [Option<&Uid>; 2],
     deleted: bool,
     liked: Option<bool>,
 ) -> String {
-    let parent = parent.map_or("-", Uid::as_str);
+    let [parent, shown] = links.map(|link| link.map_or("-", Uid::as_str));
     let deleted = if deleted { " deleted" } else { "" };
-    format!(
-        "{uid}<{parent}{deleted}{}",
-        liked.map_or(String::new(), |l| format!(" {l}"))
-    )
+    let liked = liked.map_or(String::new(), |liked| format!(" {liked}"));
+    format!("{uid}<{parent}>{shown}{deleted}{liked}")
 }
 
 pub(super) fn brief_session(deleted: bool, turns: &[String], path: &[Uid], dense: bool) -> String {
@@ -65,6 +64,20 @@ impl Model {
             .collect();
         let &(s, t) = all.get(usize::from(pick).checked_rem(all.len())?)?;
         Some((s, t, self.sessions[s].turns[t].uid.clone()))
+    }
+
+    /// A parent for a turn of session `at`: mostly one of that session and of the kind that fits,
+    /// sometimes any turn, or none that exists.
+    pub(super) fn parent(&self, at: usize, pick: u16, agent: bool) -> Uid {
+        let turns = &self.sessions[at].turns;
+        let fitting: Vec<_> = turns.iter().filter(|turn| turn.agent == agent).collect();
+        match (fitting.as_slice(), pick % 10) {
+            ([], _) | (_, 0) => Uid::stored("none"),
+            (_, 1) => self
+                .turn(pick / 10)
+                .map_or_else(|| Uid::stored("none"), |(_, _, uid)| uid),
+            (fitting, _) => fitting[usize::from(pick / 10) % fitting.len()].uid.clone(),
+        }
     }
 
     pub(super) fn fresh(&mut self, account: &Uid) -> Uid {
@@ -187,11 +200,13 @@ impl Turn {
 
 impl Session {
     pub(super) fn brief(&self) -> String {
-        let turn = |turn: &Turn| {
-            let parent = turn.parent.map(|p| &self.turns[p].uid);
-            brief_turn(&turn.uid, parent, turn.deleted, turn.liked)
+        let turn = |t: usize| {
+            let turn = &self.turns[t];
+            let links = [turn.parent, self.shown(Some(t))];
+            let links = links.map(|link| link.map(|l| &self.turns[l].uid));
+            brief_turn(&turn.uid, links, turn.deleted, turn.liked)
         };
-        let turns: Vec<_> = self.turns.iter().map(turn).collect();
+        let turns: Vec<_> = (0..self.turns.len()).map(turn).collect();
         brief_session(self.deleted, &turns, &self.path(), true)
     }
 
