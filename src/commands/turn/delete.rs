@@ -55,7 +55,7 @@ impl Command for Delete {
 impl Commands {
     /// Deletes a turn softly: `deleted_at` is set on it alone, and what lies under it is deleted
     /// by derivation. Where the turn was the one shown below its parent (or the root shown), the
-    /// newest living sibling takes its place. Deleting a deleted turn changes nothing.
+    /// newest living sibling is shown from now on. Deleting a deleted turn changes nothing.
     ///
     /// The subject is the turn and everything under it, parents first, whether it was deleted
     /// before or not. Refusals name `id`.
