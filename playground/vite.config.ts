@@ -55,5 +55,5 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { '/graphql': 'http://127.0.0.1:8080', '/playground': 'http://127.0.0.1:8080' } },
+  server: { proxy: { '/graphql': 'http://127.0.0.1:4000', '/playground': 'http://127.0.0.1:4000' } },
 })

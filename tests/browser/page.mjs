@@ -149,6 +149,13 @@ export class Playground {
     return this.page.evaluate(() => Number(document.activeElement?.dataset.row))
   }
 
+  /** Takes a problem that the test provoked off the list; it must have come. */
+  takeProblem(pattern) {
+    const at = this.problems.findIndex((problem) => pattern.test(problem))
+    assert.notEqual(at, -1, `expected ${pattern} among ${JSON.stringify(this.problems)}`)
+    this.problems.splice(at, 1)
+  }
+
   assertClean() {
     assert.deepEqual(this.problems, [])
   }
