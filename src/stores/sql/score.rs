@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 
 use super::columns::{DbTime, DbUid};
-use super::records::{RowError, record};
+use super::record::{RowError, record};
 use crate::domain::Uid;
 use crate::domain::score::{MetadataRow, ScoreRow, ScoreSource, ScoreValue, Target};
 

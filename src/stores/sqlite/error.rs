@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::stores::sql::records::RowError;
+use crate::stores::sql::record::RowError;
 use crate::stores::{StoreError, StoreErrorKind, StoreKind};
 
 // Primary result codes of SQLite (https://sqlite.org/rescode.html) that callers can act on.
@@ -152,5 +152,71 @@ impl Errors {
             ),
             _ => (StoreErrorKind::Bug, format!("{message} ({path})")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_what_a_caller_can_do_and_name_the_file() {
+        let errors = Errors::of(Path::new("/data/record.db"));
+        for (code, message, kind, advice) in [
+            (
+                5,
+                "database is locked",
+                StoreErrorKind::Conflict,
+                "try again",
+            ),
+            (
+                517,
+                "database is locked",
+                StoreErrorKind::Conflict,
+                "try again",
+            ),
+            (6, "table is locked", StoreErrorKind::Conflict, "try again"),
+            (
+                13,
+                "database or disk is full",
+                StoreErrorKind::Unavailable,
+                "free some space",
+            ),
+            (
+                8,
+                "attempt to write",
+                StoreErrorKind::Unavailable,
+                "permissions",
+            ),
+            (
+                14,
+                "unable to open",
+                StoreErrorKind::Unavailable,
+                "permissions",
+            ),
+            (
+                10,
+                "disk I/O error",
+                StoreErrorKind::Unavailable,
+                "the disk",
+            ),
+            (
+                26,
+                "file is not",
+                StoreErrorKind::Schema,
+                "name another file",
+            ),
+            (11, "malformed", StoreErrorKind::Corrupt, ".recover"),
+            (1, "no such table: x", StoreErrorKind::Schema, "migrate up"),
+            (1, "syntax error", StoreErrorKind::Bug, "syntax error"),
+            (275, "CHECK constraint failed", StoreErrorKind::Bug, "CHECK"),
+        ] {
+            let (found, text) = errors.explain_code(code, message);
+            assert_eq!(found, kind, "{code}");
+            assert!(text.contains(advice), "{code}: {text}");
+            assert!(text.contains("/data/record.db"), "{code}: {text}");
+        }
+        let (kind, _) = errors.explain_code(2067, "UNIQUE constraint failed: steps.idx");
+        assert_eq!(kind, StoreErrorKind::Conflict);
     }
 }

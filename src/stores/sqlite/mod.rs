@@ -12,6 +12,7 @@ mod read;
 mod search;
 pub mod statements;
 mod transaction;
+mod update;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
 use self::error::Errors;
 pub use self::migrate::{MIGRATIONS, SqliteMigrator};
 pub use self::options::{SqliteOptions, Synchronous};
+use super::StoreErrorKind;
 use super::migration::{SchemaMigrator, UpOptions};
 use super::record::StoreResult;
 use super::sql::Statement;
@@ -37,13 +39,24 @@ pub struct SqliteRecordStore {
 }
 
 impl SqliteRecordStore {
-    /// Opens a database whose schema is this program's; see [`SqliteRecordStore::open_migrated`]
-    /// for one that may be new or older.
+    /// Opens a database that is there and whose schema is this program's; see
+    /// [`SqliteRecordStore::open_migrated`] for one that may be new or older.
     ///
     /// Fails with [`super::StoreErrorKind::Schema`] when the schema is another or the file is no
     /// database, and with [`super::StoreErrorKind::Unavailable`] when the file cannot be opened;
     /// both say what to do.
     pub async fn open(options: SqliteOptions, clock: Arc<dyn Clock>) -> StoreResult<Self> {
+        if !options.path.exists() {
+            let message = format!(
+                "{} is not there; check the path, or create it with `turngraph migrate up`",
+                options.path.display()
+            );
+            return Err(Errors::of(&options.path).make(
+                StoreErrorKind::Unavailable,
+                "open",
+                message,
+            ));
+        }
         let migrator = SqliteMigrator::connect(&options, Arc::clone(&clock)).await?;
         migrator.require_current().await?;
         Self::with_writer(migrator.into_pool(), &options, clock).await
@@ -108,4 +121,34 @@ where
 /// after table, so that this merges two runs.
 fn sort_turns(turns: &mut [super::record::SessionTurn]) {
     turns.sort_by(|a, b| (&a.session_uid, a.turn.seq).cmp(&(&b.session_uid, b.turn.seq)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemClock;
+
+    async fn setting(pool: &SqlitePool, pragma: &'static str) -> i64 {
+        sqlx::query_scalar(pragma).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn connections_have_the_settings_that_were_asked_for() {
+        let scratch = tempfile::TempDir::new().unwrap();
+        for (synchronous, expected) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+            let mut options = SqliteOptions::file(scratch.path().join("record.db"));
+            options.synchronous = synchronous;
+            options.busy_timeout = std::time::Duration::from_millis(1234);
+            let clock = Arc::new(SystemClock);
+            let store = SqliteRecordStore::open_migrated(options, clock);
+            let store = store.await.unwrap();
+            for pool in [&store.writer, &store.readers] {
+                assert_eq!(setting(pool, "pragma synchronous").await, expected);
+                assert_eq!(setting(pool, "pragma foreign_keys").await, 1);
+                assert_eq!(setting(pool, "pragma busy_timeout").await, 1234);
+            }
+            assert_eq!(setting(&store.writer, "pragma query_only").await, 0);
+            assert_eq!(setting(&store.readers, "pragma query_only").await, 1);
+        }
+    }
 }

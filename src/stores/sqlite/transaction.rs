@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::error::Errors;
 use super::read::{sorted_step_heads, sorted_steps};
-use super::{Query, SqliteRecordStore, batch, query, sort_turns, statements as st};
+use super::{Query, SqliteRecordStore, batch, query, sort_turns, statements as st, update};
 use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
 use crate::domain::{Clock, Position, SessionRow, StepRow, Timestamp, TurnRole, TurnRow, Uid};
@@ -89,10 +89,8 @@ impl SqliteTransaction {
             if let Some(now) = now {
                 query = query.bind(now.0);
             }
-            query
-                .execute(&mut *self.transaction)
-                .await
-                .map_err(|error| self.errors.driver(statement.name, error))?;
+            let done = query.execute(&mut *self.transaction).await;
+            done.map_err(|error| self.errors.driver(statement.name, error))?;
         }
         Ok(())
     }
@@ -136,18 +134,7 @@ impl RecordTransaction for SqliteTransaction {
         patch: &SessionPatch,
         now: Timestamp,
     ) -> StoreResult<i64> {
-        let statement = shared::SESSION_UPDATE;
-        let query = query(statement)
-            .bind(uid.as_str())
-            .bind(patch.title.is_some())
-            .bind(patch.title.as_ref().and_then(Option::as_deref))
-            .bind(patch.deleted_at.is_some())
-            .bind(patch.deleted_at.flatten().map(DbTime))
-            .bind(patch.active_root.is_some())
-            .bind(patch.active_root.iter().flatten().next().map(Uid::as_str))
-            .bind(patch.next_seq)
-            .bind(patch.last_activity_at.map(DbTime))
-            .bind(now.0);
+        let (statement, query) = update::session(uid, patch, now);
         let rev = self.rev(statement, query).await?;
         rev.ok_or_else(|| {
             self.defect(
@@ -194,40 +181,13 @@ impl RecordTransaction for SqliteTransaction {
         patch: &TurnPatch,
         now: Timestamp,
     ) -> StoreResult<i64> {
-        let active_child = patch.active_child.iter().flatten().next().map(Uid::as_str);
-        let deleted_at = patch.deleted_at.flatten().map(DbTime);
         let (statement, query) = match role {
-            TurnRole::Human => {
-                let statement = shared::HUMAN_TURN_UPDATE;
-                if patch.liked.is_some() || patch.progress.is_some() {
-                    let message = format!("human turn {uid} has neither vote nor progress");
-                    return Err(self.defect(statement, message));
-                }
-                let query = query(statement)
-                    .bind(uid.as_str())
-                    .bind(patch.active_child.is_some())
-                    .bind(active_child)
-                    .bind(patch.deleted_at.is_some())
-                    .bind(deleted_at)
-                    .bind(now.0);
-                (statement, query)
+            TurnRole::Human if patch.liked.is_some() || patch.progress.is_some() => {
+                let message = format!("human turn {uid} has neither vote nor progress");
+                return Err(self.defect(shared::HUMAN_TURN_UPDATE, message));
             }
-            TurnRole::Agent => {
-                let progress = patch.progress.as_ref();
-                let query = query(st::AGENT_TURN_UPDATE)
-                    .bind(uid.as_str())
-                    .bind(patch.active_child.is_some())
-                    .bind(active_child)
-                    .bind(patch.liked.is_some())
-                    .bind(patch.liked.flatten())
-                    .bind(patch.deleted_at.is_some())
-                    .bind(deleted_at)
-                    .bind(progress.map(|p| p.status.as_str()))
-                    .bind(progress.and_then(|p| p.finished_at).map(DbTime))
-                    .bind(progress.and_then(|p| p.usage.as_deref()))
-                    .bind(now.0);
-                (st::AGENT_TURN_UPDATE, query)
-            }
+            TurnRole::Human => update::human_turn(uid, patch, now),
+            TurnRole::Agent => update::agent_turn(uid, patch, now),
         };
         let rev = self.rev(statement, query).await?;
         rev.ok_or_else(|| {
@@ -306,16 +266,15 @@ impl RecordTransaction for SqliteTransaction {
         now: Timestamp,
     ) -> StoreResult<()> {
         let statement = shared::IDEMPOTENCY_INSERT;
-        sqlx::query(statement.sql)
+        let query = sqlx::query(statement.sql)
             .bind(account.as_str())
             .bind(key)
             .bind(&record.input_hash)
             .bind(&record.answer)
-            .bind(DbTime(now))
-            .execute(&mut *self.transaction)
-            .await
-            .map(|_| ())
-            .map_err(|error| self.errors.driver(statement.name, error))
+            .bind(DbTime(now));
+        let done = query.execute(&mut *self.transaction).await;
+        done.map_err(|error| self.errors.driver(statement.name, error))?;
+        Ok(())
     }
 
     /// The position is read before the commit: no other writer can change anything between.
@@ -330,8 +289,8 @@ impl RecordTransaction for SqliteTransaction {
             store,
             ..
         } = *self;
-        let committed = transaction.commit().await;
-        committed.map_err(|error| errors.driver("commit", error))?;
+        let done = transaction.commit().await;
+        done.map_err(|error| errors.driver("commit", error))?;
         Ok(Position {
             store,
             value: u64::try_from(last).expect("change numbers begin at 1"),

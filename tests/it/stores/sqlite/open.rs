@@ -128,3 +128,14 @@ async fn a_damaged_database_is_reported_as_damaged() {
     let error = refused(&path).await;
     assert_eq!(error.kind, StoreErrorKind::Corrupt, "{error}");
 }
+
+#[tokio::test]
+async fn a_missing_database_is_not_created_unless_it_is_migrated() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("typo.db");
+    let opened = SqliteRecordStore::open(SqliteOptions::file(&path), clock()).await;
+    let error = opened.err().expect("there is nothing to open");
+    assert_eq!(error.kind, StoreErrorKind::Unavailable);
+    assert!(error.message.contains("turngraph migrate up"), "{error}");
+    assert!(!path.exists());
+}
