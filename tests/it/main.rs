@@ -8,3 +8,4 @@
 mod commands;
 mod stores;
 mod support;
+mod tidy;
