@@ -1,5 +1,6 @@
 //! HTTP: routes, how requests are read and answered. Knows the GraphQL gateway, no store.
 
+pub mod demo_ids;
 pub mod examples;
 mod graphql_handler;
 mod health;
