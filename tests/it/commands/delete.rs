@@ -22,7 +22,8 @@ async fn a_deleted_turn_hides_what_is_under_it_and_comes_back(lab: Lab) {
         .map(|&ix| gone.graph.turn(ix).uid.clone())
         .collect();
     assert_eq!(uids, [b.clone(), c.clone()]);
-    assert_eq!(lab.as_stored(&gone).await, [a.clone()]);
+    let path = lab.as_stored(&gone).await;
+    assert_eq!(path, std::slice::from_ref(&a));
     let marked = gone
         .graph
         .turns()

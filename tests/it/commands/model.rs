@@ -8,11 +8,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use turngraph::commands::session::{CreateSession, ForkScope, ForkSession};
 use turngraph::commands::step::AppendSteps;
-use turngraph::commands::{CommandResult, Outcome};
+use turngraph::commands::{CommandResult, Outcome, StepsOf};
+use turngraph::domain::graph::Ix;
 use turngraph::domain::{SessionGraph, SessionRow, Uid};
 
-use super::lab::{Lab, agent, human, path, text_step};
-use naive::Model;
+use super::lab::{Lab, agent, done, human, path, text_step};
+use naive::{Model, NewTurn};
 
 mod naive;
 
@@ -90,9 +91,7 @@ async fn play(lab: &Lab, ops: &[Op]) {
     let mut model = Model::default();
     let first = [Op::Create(true)];
     for op in first.iter().chain(ops) {
-        if let Op::Clock(micros) = op {
-            lab.clock.advance(*micros);
-        } else if let Some((expected, session, answered)) = apply(lab, &mut model, op).await {
+        if let Some((expected, session, answered)) = apply(lab, &mut model, op).await {
             assert_eq!(answered, expected, "{op:?}");
             let session = &model.sessions[session];
             let (row, graph) = lab.read(&session.uid).await;
@@ -134,128 +133,130 @@ fn brief(row: &SessionRow, graph: &SessionGraph) -> String {
     naive::brief_session(row.deleted_at.is_some(), &turns, &path(graph), dense)
 }
 
+type Answer = Result<(Vec<Uid>, Vec<Uid>), &'static str>;
+
 /// The code of a refusal, or the keys that the subject names and the active path of the answer.
-fn answer<T>(result: CommandResult<T>, subject: impl Fn(&SessionGraph, &T) -> Vec<Uid>) -> Answer {
+fn answer<T>(result: CommandResult<T>, subject: impl Fn(&SessionGraph, T) -> Vec<Uid>) -> Answer {
     match result.unwrap() {
-        Outcome::Done(done) => Ok((subject(&done.graph, &done.subject), path(&done.graph))),
+        Outcome::Done(done) => {
+            let path = path(&done.graph);
+            Ok((subject(&done.graph, done.subject), path))
+        }
         Outcome::Refused(errors) => Err(errors[0].code.name()),
     }
 }
 
-type Answer = Result<(Vec<Uid>, Vec<Uid>), &'static str>;
+/// The answer of a command about one turn.
+fn of_turn(result: CommandResult<Ix>) -> Answer {
+    answer(result, |graph, ix| vec![graph.turn(ix).uid.clone()])
+}
 
-/// Runs the command on both sides. None where there is nothing yet to run it on. The model takes
-/// over the keys of turns and sessions that the commands have made.
-async fn apply(lab: &Lab, model: &mut Model, op: &Op) -> Option<(Answer, usize, Answer)> {
-    let (commands, account) = (&lab.commands, &lab.account);
-    let uid_of = |graph: &SessionGraph, ix: usize| vec![graph.turn(ix).uid.clone()];
+/// The answer of a command about steps.
+fn of_steps(result: CommandResult<StepsOf>) -> Answer {
+    answer(result, |graph, of| vec![graph.turn(of.turn).uid.clone()])
+}
+
+/// Both sides of one command: what the model says, of which session, and what was answered.
+type Played = (Answer, usize, Answer);
+
+/// Runs the command on both sides. None where there is nothing yet to run it on.
+async fn apply(lab: &Lab, model: &mut Model, op: &Op) -> Option<Played> {
     match op {
-        Op::Create(prompt) => {
-            let input = CreateSession {
-                first_prompt: prompt.then(|| "first".to_owned()),
-                ..CreateSession::default()
-            };
-            let result = commands.create_session(account, input, None).await;
-            let Ok(Outcome::Done(done)) = &result else {
-                panic!("{result:?}")
-            };
-            let first = done.subject.map(|ix| done.graph.turn(ix).uid.clone());
-            let at = model.create(done.session.uid.clone(), first);
-            let subject = |graph: &SessionGraph, ix: &Option<usize>| {
-                ix.map_or_else(Vec::new, |ix| uid_of(graph, ix))
-            };
-            Some((
-                Ok(model.sessions[at].all_and_path()),
-                at,
-                answer(result, subject),
-            ))
-        }
+        Op::Create(prompt) => Some(create(lab, model, *prompt).await),
         Op::Human(session, parent, activate) => {
             let at = model.session(*session)?;
             let parent = parent.map(|pick| model.parent(at, pick, true));
-            let uid = model.fresh(account);
+            let uid = model.fresh(&lab.account);
             let mut input = human(&model.sessions[at].uid, parent.as_ref(), uid.as_str());
             (input.uid, input.activate) = (Some(uid.to_string()), *activate);
-            let result = commands.append_human_turn(account, input, None).await;
-            let expected = model.append(at, (uid, false), parent.as_ref(), *activate, &[]);
-            Some((expected, at, answer(result, |graph, ix| uid_of(graph, *ix))))
+            let result = lab.commands.append_human_turn(&lab.account, input, None);
+            let answered = of_turn(result.await);
+            let expected = model.append(at, NewTurn::human(uid, parent), *activate);
+            Some((expected, at, answered))
         }
         Op::Agent(session, parent, steps, activate) => {
             let at = model.session(*session)?;
             let parent = model.parent(at, *parent, false);
-            let uid = model.fresh(account);
+            let uid = model.fresh(&lab.account);
             let texts = &["one", "two"][..usize::from(*steps)];
             let mut input = agent(&model.sessions[at].uid, &parent, texts);
             (input.uid, input.activate) = (Some(uid.to_string()), *activate);
-            let contents: Vec<_> = input.steps.iter().map(|s| s.content.to_string()).collect();
-            let result = commands.append_agent_turn(account, input, None).await;
-            let expected = model.append(at, (uid, true), Some(&parent), *activate, &contents);
-            Some((
-                expected,
-                at,
-                answer(result, |graph, of| uid_of(graph, of.turn)),
-            ))
+            let contents = input.steps.iter().map(|s| s.content.to_string()).collect();
+            let result = lab.commands.append_agent_turn(&lab.account, input, None);
+            let answered = of_steps(result.await);
+            let expected = model.append(at, NewTurn::agent(uid, parent, contents), *activate);
+            Some((expected, at, answered))
         }
-        Op::Fork(turn, scope) => {
-            let (at, turn, uid) = model.turn(*turn)?;
-            let input = ForkSession {
-                session: model.sessions[at].uid.clone(),
-                turn: uid,
-                scope: ForkScope::ALL[usize::from(*scope)],
-                title: None,
-            };
-            let result = commands.fork_session(account, input, None).await;
-            let made = match &result {
-                Ok(Outcome::Done(done)) => {
-                    let uids = done
-                        .graph
-                        .turns()
-                        .iter()
-                        .map(|turn| turn.uid.clone())
-                        .collect();
-                    Some((done.session.uid.clone(), uids))
-                }
-                _ => None,
-            };
-            let (expected, at) = model.fork((at, turn), *scope, made);
-            Some((expected, at, answer(result, |graph, ix| uid_of(graph, *ix))))
+        Op::Fork(turn, scope) => fork(lab, model, *turn, *scope).await,
+        Op::DeleteSession(session) => {
+            let at = model.session(*session)?;
+            let delete = lab
+                .commands
+                .delete_session(&lab.account, model.sessions[at].uid.clone());
+            let answered = answer(delete.await, |_, ()| Vec::new());
+            Some((model.sessions[at].set_deleted(true), at, answered))
         }
-        _ => apply_to_existing(lab, model, op).await,
+        Op::RestoreSession(session) => {
+            let at = model.session(*session)?;
+            let restore = lab
+                .commands
+                .restore_session(&lab.account, model.sessions[at].uid.clone());
+            let answered = answer(restore.await, |_, ()| Vec::new());
+            Some((model.sessions[at].set_deleted(false), at, answered))
+        }
+        Op::Clock(micros) => {
+            lab.clock.advance(*micros);
+            None
+        }
+        Op::Steps(pick, _)
+        | Op::Update(pick, _)
+        | Op::Activate(pick)
+        | Op::Rate(pick, _)
+        | Op::DeleteTurn(pick)
+        | Op::RestoreTurn(pick) => on_turn(lab, model, op, *pick).await,
     }
 }
 
-/// Commands that make no new turn.
-async fn apply_to_existing(
-    lab: &Lab,
-    model: &mut Model,
-    op: &Op,
-) -> Option<(Answer, usize, Answer)> {
-    let (commands, account) = (&lab.commands, &lab.account);
-    let uid_of = |graph: &SessionGraph, ix: usize| vec![graph.turn(ix).uid.clone()];
-    if let Op::DeleteSession(session) | Op::RestoreSession(session) = op {
-        let at = model.session(*session)?;
-        let uid = model.sessions[at].uid.clone();
-        let delete = matches!(op, Op::DeleteSession(_));
-        let result = match delete {
-            true => commands.delete_session(account, uid).await,
-            false => commands.restore_session(account, uid).await,
-        };
-        model.sessions[at].deleted = delete;
-        let expected = Ok((Vec::new(), model.sessions[at].path()));
-        return Some((expected, at, answer(result, |_, ()| Vec::new())));
-    }
-    let (Op::Steps(pick, _)
-    | Op::Update(pick, _)
-    | Op::Activate(pick)
-    | Op::Rate(pick, _)
-    | Op::DeleteTurn(pick)
-    | Op::RestoreTurn(pick)) = op
-    else {
-        unreachable!("the other commands are run by `apply`");
+/// The model takes over the keys that the command has made.
+async fn create(lab: &Lab, model: &mut Model, prompt: bool) -> Played {
+    let input = CreateSession {
+        first_prompt: prompt.then(|| "first".to_owned()),
+        ..CreateSession::default()
     };
-    let (at, turn, uid) = model.turn(*pick)?;
+    let done = done(lab.commands.create_session(&lab.account, input, None).await);
+    let first = done.subject.map(|ix| done.graph.turn(ix).uid.clone());
+    let at = model.create(done.session.uid.clone(), first.clone());
+    let answered = Ok((first.into_iter().collect(), path(&done.graph)));
+    (Ok(model.sessions[at].all_and_path()), at, answered)
+}
+
+/// The model takes over the keys that the command has made.
+async fn fork(lab: &Lab, model: &mut Model, turn: u16, scope: u8) -> Option<Played> {
+    let (at, turn, uid) = model.turn(turn)?;
+    let input = ForkSession {
+        session: model.sessions[at].uid.clone(),
+        turn: uid,
+        scope: ForkScope::ALL[usize::from(scope)],
+        title: None,
+    };
+    let result = lab.commands.fork_session(&lab.account, input, None).await;
+    let made = match &result {
+        Ok(Outcome::Done(done)) => {
+            let uids = done.graph.turns().iter().map(|turn| turn.uid.clone());
+            Some((done.session.uid.clone(), uids.collect()))
+        }
+        _ => None,
+    };
+    let (expected, at) = model.fork((at, turn), scope, made);
+    Some((expected, at, of_turn(result)))
+}
+
+/// Commands on a turn that is there.
+async fn on_turn(lab: &Lab, model: &mut Model, op: &Op, pick: u16) -> Option<Played> {
+    let (commands, account) = (&lab.commands, &lab.account);
+    let (at, turn, uid) = model.turn(pick)?;
     let session = &mut model.sessions[at];
-    Some(match op {
+    let (expected, answered) = match op {
         Op::Steps(_, idx) => {
             let input = AppendSteps {
                 turn: uid,
@@ -263,58 +264,37 @@ async fn apply_to_existing(
                 progress: None,
             };
             let content = input.steps[0].content.to_string();
-            let result = commands.append_steps(account, input, None).await;
-            let expected = session.append_step(turn, *idx, content);
-            (
-                expected,
-                at,
-                answer(result, |graph, of| uid_of(graph, of.turn)),
-            )
+            let append = commands.append_steps(account, input, None).await;
+            (session.append_step(turn, *idx, content), of_steps(append))
         }
         Op::Update(_, idx) => {
             let content = text_step(None, "changed").content.to_string();
-            let result = commands
-                .update_step(account, (uid, *idx), content.clone())
-                .await;
-            let expected = session.update_step(turn, *idx, content);
-            (
-                expected,
-                at,
-                answer(result, |graph, of| uid_of(graph, of.turn)),
-            )
+            let update = commands.update_step(account, (uid, *idx), content.clone());
+            let answered = of_steps(update.await);
+            (session.update_step(turn, *idx, content), answered)
         }
         Op::Activate(_) => {
-            let result = commands.activate_turn(account, uid).await;
-            (
-                session.activate(turn),
-                at,
-                answer(result, |graph, ix| uid_of(graph, *ix)),
-            )
+            let activate = commands.activate_turn(account, uid).await;
+            (session.activate(turn), of_turn(activate))
         }
         Op::Rate(_, liked) => {
-            let result = commands.rate_agent_turn(account, uid, *liked).await;
-            (
-                session.rate(turn, *liked),
-                at,
-                answer(result, |graph, ix| uid_of(graph, *ix)),
-            )
+            let rate = commands.rate_agent_turn(account, uid, *liked).await;
+            (session.rate(turn, *liked), of_turn(rate))
         }
         Op::DeleteTurn(_) => {
-            let result = commands.delete_turn(account, uid).await;
-            let all = |graph: &SessionGraph, of: &Vec<usize>| {
+            let delete = commands.delete_turn(account, uid).await;
+            let all = |graph: &SessionGraph, of: Vec<Ix>| {
                 let mut uids: Vec<_> = of.iter().map(|&ix| graph.turn(ix).uid.clone()).collect();
                 uids.sort();
                 uids
             };
-            (session.delete(turn), at, answer(result, all))
+            (session.delete(turn), answer(delete, all))
         }
-        _ => {
-            let result = commands.restore_turn(account, uid).await;
-            (
-                session.restore(turn),
-                at,
-                answer(result, |graph, ix| uid_of(graph, *ix)),
-            )
+        Op::RestoreTurn(_) => {
+            let restore = commands.restore_turn(account, uid).await;
+            (session.restore(turn), of_turn(restore))
         }
-    })
+        other => unreachable!("{other:?} is not about a turn that is there"),
+    };
+    Some((expected, at, answered))
 }

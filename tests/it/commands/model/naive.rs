@@ -35,6 +35,38 @@ pub(super) struct Turn {
     pub(super) steps: BTreeMap<i32, String>,
 }
 
+/// A turn to append.
+pub(super) struct NewTurn {
+    uid: Uid,
+    agent: bool,
+    parent: Option<Uid>,
+    prompt: Option<String>,
+    steps: Vec<String>,
+}
+
+impl NewTurn {
+    /// A human turn whose prompt is its key.
+    pub(super) fn human(uid: Uid, parent: Option<Uid>) -> Self {
+        Self {
+            prompt: Some(uid.to_string()),
+            agent: false,
+            steps: Vec::new(),
+            uid,
+            parent,
+        }
+    }
+
+    pub(super) fn agent(uid: Uid, parent: Uid, steps: Vec<String>) -> Self {
+        Self {
+            prompt: None,
+            agent: true,
+            parent: Some(parent),
+            uid,
+            steps,
+        }
+    }
+}
+
 /// `links` are the parent and the child that is shown.
 pub(super) fn brief_turn(
     uid: &Uid,
@@ -98,19 +130,12 @@ impl Model {
         self.sessions.len() - 1
     }
 
-    pub(super) fn append(
-        &mut self,
-        at: usize,
-        (uid, agent): (Uid, bool),
-        parent: Option<&Uid>,
-        activate: bool,
-        steps: &[String],
-    ) -> Expected {
+    pub(super) fn append(&mut self, at: usize, new: NewTurn, activate: bool) -> Expected {
         let session = &mut self.sessions[at];
         if session.deleted {
             return Err("SESSION_DELETED");
         }
-        let parent = match parent {
+        let parent = match &new.parent {
             None => None,
             Some(uid) => {
                 let place = session.turns.iter().position(|turn| turn.uid == *uid);
@@ -118,7 +143,7 @@ impl Model {
             }
         };
         if let Some(parent) = parent {
-            if session.turns[parent].agent == agent {
+            if session.turns[parent].agent == new.agent {
                 return Err("PARENT_ROLE_MISMATCH");
             }
             if !session.lives(parent) {
@@ -126,17 +151,16 @@ impl Model {
             }
         }
         let shown = session.shown(parent);
-        let prompt = (!agent).then(|| uid.to_string());
-        let mut turn = Turn::new(uid.clone(), parent, prompt);
-        turn.agent = agent;
-        turn.steps = (0..).zip(steps.iter().cloned()).collect();
+        let mut turn = Turn::new(new.uid.clone(), parent, new.prompt);
+        turn.agent = new.agent;
+        turn.steps = (0..).zip(new.steps).collect();
         session.turns.push(turn);
         if activate {
             session.show_path_to(session.turns.len() - 1);
         } else {
             session.point(parent, shown);
         }
-        Ok((vec![uid], session.path()))
+        Ok((vec![new.uid], session.path()))
     }
 
     /// `made` has the keys of the session and the turns that the store made.
@@ -215,6 +239,11 @@ impl Session {
             self.turns.iter().map(|turn| turn.uid.clone()).collect(),
             self.path(),
         )
+    }
+
+    pub(super) fn set_deleted(&mut self, deleted: bool) -> Expected {
+        self.deleted = deleted;
+        Ok((Vec::new(), self.path()))
     }
 
     fn lives(&self, turn: usize) -> bool {
