@@ -3,8 +3,11 @@
 use turngraph::commands::session::{CreateSession, ForkScope, ForkSession};
 use turngraph::commands::step::AppendSteps;
 use turngraph::commands::{CommandResult, Outcome, Written};
+use turngraph::stores::StoreErrorKind;
+use turngraph::stores::record::IdempotencyRecord;
 
 use super::lab::{Lab, agent, done, errors, human, refused, text_step};
+use crate::support::sqlite::START;
 
 super::on_every_engine! {
     a_repeated_request_gets_the_same_answer,
@@ -13,6 +16,7 @@ super::on_every_engine! {
     twins_that_run_at_once_write_once,
     twins_with_a_client_key_both_succeed,
     a_replay_shows_the_session_as_it_is_now,
+    what_a_key_stands_for_may_be_gone_or_unreadable,
     accounts_do_not_share_keys,
 }
 
@@ -230,6 +234,44 @@ async fn a_replay_shows_the_session_as_it_is_now(lab: Lab) {
     assert_eq!(again.graph.turn(again.subject).uid, turn);
     assert!(again.graph.is_deleted(again.subject) && again.session.deleted_at.is_some());
     assert_eq!(again.graph.len(), 2);
+}
+
+async fn what_a_key_stands_for_may_be_gone_or_unreadable(lab: Lab) {
+    let session = lab.session().await;
+    let append = |key: &'static str| {
+        lab.commands
+            .append_human_turn(&lab.account, human(&session, None, "a"), Some(key))
+    };
+    done(append("sound").await);
+    let sound = lab
+        .record
+        .idempotency(&lab.account, "sound")
+        .await
+        .unwrap()
+        .unwrap();
+    // The same input under other keys, with answers as a purge or a damaged row leaves them.
+    let turn_gone = format!(r#"{{"session":"{session}","turns":["gone"]}}"#);
+    for (key, answer) in [
+        ("one", r#"{"session":"gone"}"#),
+        ("two", &*turn_gone),
+        ("three", "{"),
+    ] {
+        let record = IdempotencyRecord {
+            answer: answer.to_owned(),
+            ..sound.clone()
+        };
+        let mut tx = lab.record.begin().await.unwrap();
+        tx.idempotency_insert(&lab.account, key, &record, START)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(refused(append("one").await), "idempotencyKey NOT_FOUND");
+    assert_eq!(refused(append("two").await), "idempotencyKey NOT_FOUND");
+    let error = append("three").await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    assert!(error.to_string().contains("idempotency key"), "{error}");
+    assert_eq!(lab.read(&session).await.0.next_seq, 1);
 }
 
 async fn accounts_do_not_share_keys(lab: Lab) {
