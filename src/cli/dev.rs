@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Settings;
+use super::exit::UsageError;
 use super::server::{Start, serve};
 use crate::app::App;
 use crate::config::RecordUrl;
@@ -13,9 +14,6 @@ use crate::http::{AccountRule, playground};
 /// Options of `dev`.
 #[derive(Args)]
 pub(super) struct DevArgs {
-    /// Address to listen on [default: 127.0.0.1:4000].
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(super) listen: Option<String>,
     /// Do not load the demo conversations.
     #[arg(long)]
     no_demo: bool,
@@ -23,11 +21,12 @@ pub(super) struct DevArgs {
 
 pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8> {
     if !settings.listen.ip().is_loopback() {
-        anyhow::bail!(
+        return Err(UsageError(format!(
             "`dev` has no authentication and so listens on this machine only; {} is a public \
              address. Use --listen 127.0.0.1:PORT, or `turngraph serve`.",
             settings.listen
-        );
+        ))
+        .into());
     }
     let app = App::open(settings, true).await?;
     let demo = if args.no_demo {

@@ -4,9 +4,17 @@
 use crate::config::ConfigError;
 use crate::stores::{StoreError, StoreErrorKind};
 
+/// The command line asks for something that cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UsageError(pub(super) String);
+
 /// The exit code for an error that ended the program.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
+        if cause.is::<UsageError>() {
+            return 64;
+        }
         if cause.is::<ConfigError>() {
             return 78;
         }

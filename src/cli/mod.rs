@@ -41,6 +41,9 @@ struct Common {
     /// Directory of the embedded store [default: turngraph-data].
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
+    /// Address that a server listens on, and that doctor looks at [default: 127.0.0.1:4000].
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    listen: Option<String>,
     /// Which events are logged, e.g. warn or turngraph=debug,info.
     #[arg(long, global = true, value_name = "FILTER")]
     log_level: Option<String>,
@@ -57,7 +60,7 @@ enum Command {
     /// Start the embedded server with demo conversations, for trying out and developing.
     Dev(dev::DevArgs),
     /// Start the server.
-    Serve(serve::ServeArgs),
+    Serve,
     /// Look at or bring forward the schema of the record store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
@@ -76,13 +79,11 @@ enum Command {
 /// Runs the command and returns the exit code of the process.
 pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     let Cli { common, command } = cli;
-    let mut flags = common.flags();
-    command.add_flags(&mut flags);
-    let (settings, printed) = load(&flags, &app::environment())?;
+    let (settings, printed) = load(&common.flags(), &app::environment())?;
     crate::telemetry::init(&settings)?;
     match command {
         Command::Dev(args) => dev::run(args, &settings).await,
-        Command::Serve(args) => serve::run(args, &settings).await,
+        Command::Serve => serve::run(&settings).await,
         Command::Migrate(command) => migrate::run(command, &settings, common.json).await,
         Command::Doctor => doctor::run(&settings, common.json).await,
         Command::Schema(command) => schema::run(&command),
@@ -103,6 +104,7 @@ impl Common {
         let given = [
             ("record", &self.record),
             ("data_dir", &self.data_dir),
+            ("listen", &self.listen),
             ("log_level", &self.log_level),
             ("log_format", &self.log_format),
         ];
@@ -112,19 +114,5 @@ impl Common {
             }
         }
         flags
-    }
-}
-
-impl Command {
-    /// Flags of single commands that are settings too.
-    fn add_flags(&self, flags: &mut Flags) {
-        let listen = match self {
-            Self::Dev(args) => &args.listen,
-            Self::Serve(args) => &args.listen,
-            _ => &None,
-        };
-        if let Some(listen) = listen {
-            flags.values.insert("listen", listen.clone());
-        }
     }
 }

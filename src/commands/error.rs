@@ -4,7 +4,7 @@ use crate::stores::{StoreError, StoreErrorKind};
 
 /// A command that could not be carried out for reasons that are not the caller's.
 #[derive(Debug, thiserror::Error)]
-#[error("{command}: {source}")]
+#[error("{command} failed")]
 pub struct CommandError {
     /// Name of the mutation, e.g. `appendHumanTurn`.
     pub command: &'static str,

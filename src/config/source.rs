@@ -40,7 +40,7 @@ const SETTINGS: &[Setting] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,

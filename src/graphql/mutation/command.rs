@@ -141,7 +141,12 @@ fn finish<T>(
         }
         Ok(commands::Outcome::Refused(errors)) => Outcome::Refused(errors),
         Err(error) => {
-            tracing::error!(error = %error, kind = ?error.kind(), "a command failed");
+            tracing::error!(
+                command = error.command,
+                error = %error.source,
+                kind = ?error.kind(),
+                "a command failed"
+            );
             Outcome::Failed(failure_of(error.kind()))
         }
     }
