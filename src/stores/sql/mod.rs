@@ -9,6 +9,7 @@ pub mod record;
 pub mod records;
 pub mod score;
 pub mod statements;
+pub mod texts;
 
 /// A named SQL text. A test prepares every one on a migrated database of its engine and compares
 /// its columns with [`Statement::columns`].
