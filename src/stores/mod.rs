@@ -6,6 +6,7 @@
 pub mod error;
 pub mod listing;
 pub mod migration;
+pub mod postgres;
 pub mod record;
 pub mod sql;
 pub mod sqlite;
