@@ -13,6 +13,7 @@ use crate::http::{Dependency, DependencyState, Readiness};
 use crate::reads::Reads;
 use crate::stores::RecordStore;
 use crate::stores::migration::SchemaMigrator;
+use crate::stores::postgres::{PgMigrator, PgOptions, PgRecordStore};
 use crate::stores::sqlite::{SqliteMigrator, SqliteOptions, SqliteRecordStore};
 
 /// Everything that a command of the program may need.
@@ -39,7 +40,14 @@ impl App {
                     SqliteRecordStore::open(options, Arc::clone(&clock)).await?
                 })
             }
-            RecordUrl::Postgres(_) => anyhow::bail!("no postgres yet"),
+            RecordUrl::Postgres(url) => {
+                let options = PgOptions::url(url);
+                Arc::new(if migrate {
+                    PgRecordStore::open_migrated(&options).await?
+                } else {
+                    PgRecordStore::open(&options).await?
+                })
+            }
         };
         Ok(Self {
             record,
@@ -56,7 +64,7 @@ impl App {
                 let options = SqliteOptions::file(path);
                 Ok(Box::new(SqliteMigrator::connect(&options, clock).await?))
             }
-            RecordUrl::Postgres(_) => anyhow::bail!("no postgres yet"),
+            RecordUrl::Postgres(url) => Ok(Box::new(PgMigrator::new(url)?)),
         }
     }
 
