@@ -3,8 +3,9 @@
 
 use sqlx::{Column, Connection, Executor, SqlSafeStr, Statement as _};
 use turngraph::stores::sql::Statement;
-use turngraph::stores::{sql, sqlite};
+use turngraph::stores::{postgres, sql, sqlite};
 
+use crate::support::postgres::Database;
 use crate::support::sqlite::SqliteFixture;
 
 /// Prepares each statement of the registries and compares the columns of its answer.
@@ -40,6 +41,21 @@ async fn every_statement_is_accepted_by_sqlite() {
             sql::statements::SHARED,
             sqlite::statements::READS,
             sqlite::statements::WRITES,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn every_statement_is_accepted_by_postgres() {
+    let database = Database::migrated();
+    let mut connection = database.connect().await;
+    prepare_all!(
+        connection,
+        [
+            sql::statements::SHARED,
+            postgres::statements::numbering::NUMBERING,
+            postgres::statements::reads::READS,
+            postgres::statements::writes::WRITES,
         ]
     );
 }

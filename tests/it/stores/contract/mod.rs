@@ -68,4 +68,5 @@ macro_rules! contract_on {
     };
 }
 
+contract_on!(postgres, crate::support::postgres::contract_fixture);
 contract_on!(sqlite, crate::support::sqlite::contract_fixture);
