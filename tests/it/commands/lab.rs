@@ -15,7 +15,8 @@ use turngraph::domain::{
 use turngraph::stores::RecordStore;
 use turngraph::stores::sqlite::SqliteRecordStore;
 
-use crate::support::sqlite::SqliteFixture;
+use crate::support::postgres::Database;
+use crate::support::sqlite::{START, SqliteFixture};
 
 /// Keys `u1`, `u2` … behind a prefix.
 #[derive(Debug)]
@@ -49,6 +50,14 @@ impl Lab {
         let record: Arc<dyn RecordStore> = Arc::<SqliteRecordStore>::clone(&fixture.store);
         let clock = Arc::clone(&fixture.clock);
         Self::on(record, clock, Arc::new(fixture))
+    }
+
+    /// On a new database of the test run's own server.
+    pub(crate) async fn postgres() -> Self {
+        let database = Database::migrated();
+        let record: Arc<dyn RecordStore> = Arc::new(database.store().await);
+        let clock = Arc::new(ManualClock::at(START));
+        Self::on(record, clock, Arc::new(database))
     }
 
     fn on(

@@ -17,11 +17,15 @@ mod steps;
 /// Declares each test of a file once for each engine.
 macro_rules! on_every_engine {
     ($($name:ident,)*) => {
-        mod sqlite {
+        $crate::commands::on_every_engine! { @on postgres $($name)* }
+        $crate::commands::on_every_engine! { @on sqlite $($name)* }
+    };
+    (@on $engine:ident $($name:ident)*) => {
+        mod $engine {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    super::$name(crate::commands::lab::Lab::sqlite().await).await;
+                    super::$name(crate::commands::lab::Lab::$engine().await).await;
                 }
             )*
         }
