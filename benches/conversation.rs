@@ -81,7 +81,10 @@ async fn run(gateway: &Gateway, turns: usize, loads: usize) -> anyhow::Result<us
                 mutations: false,
             })
             .await;
-        anyhow::ensure!(response.body.starts_with(b"{\"data\":{\"session\":{"), "no session");
+        anyhow::ensure!(
+            response.body.starts_with(b"{\"data\":{\"session\":{"),
+            "no session"
+        );
         bytes = response.body.len();
     }
     Ok(bytes)
@@ -133,7 +136,11 @@ async fn prepare(app: &App, turns: usize) -> anyhow::Result<()> {
         } else {
             let steps = (0..STEPS).map(|at| StepInput {
                 idx: None,
-                tpe: if at == STEPS - 1 { StepType::Text } else { StepType::Think },
+                tpe: if at == STEPS - 1 {
+                    StepType::Text
+                } else {
+                    StepType::Think
+                },
                 content: serde_json::json!({ "text": prose(330) }).to_string().into(),
             });
             let input = AppendAgentTurn {
@@ -159,7 +166,17 @@ async fn prepare(app: &App, turns: usize) -> anyhow::Result<()> {
 fn cpu_ticks() -> anyhow::Result<u64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     // The name may hold spaces; the fields after its closing bracket do not.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let field = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let field = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|f| f.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     Ok(field(11) + field(12))
 }

@@ -41,7 +41,10 @@ impl App {
                 })
             }
             RecordUrl::Postgres(url) => {
-                let options = PgOptions::url(url);
+                let options = PgOptions {
+                    max_connections: config.record_connections_max,
+                    ..PgOptions::url(url)
+                };
                 Arc::new(if migrate {
                     PgRecordStore::open_migrated(&options).await?
                 } else {
