@@ -72,6 +72,7 @@ pub(super) async fn pages_follow_the_keyset_in_every_order_and_direction(f: Fixt
                 break;
             }
             found.extend(rows);
+            assert!(found.len() <= all.len(), "{order:?}: pages do not end");
         }
         assert_eq!(found, all, "{order:?}");
         // From the end: the reversed order, after the place where the last page began.

@@ -3,6 +3,7 @@
 use turngraph::domain::{StepRow, Timestamp, TurnRole};
 use turngraph::stores::TurnSearch;
 use turngraph::stores::listing::TurnHit;
+use turngraph::stores::record::NewTurn;
 
 use super::Fixture;
 use crate::support::rows::{agent, human, session, step, uid};
@@ -20,6 +21,23 @@ async fn hits(f: &Fixture, search: &TurnSearch) -> Vec<TurnHit> {
     f.store.turns_search(&uid("alice"), search).await.unwrap()
 }
 
+/// Inserts turns and the text steps of the agent's.
+async fn add_with_texts(f: &Fixture, session: &str, turns: &[NewTurn], steps: &[StepRow]) {
+    let seq = |step: &StepRow| {
+        let turn = turns.iter().find(|turn| turn.turn.uid == step.turn_uid);
+        turn.unwrap().turn.seq
+    };
+    let seqs: Vec<i32> = steps.iter().map(seq).collect();
+    let session = uid(session);
+    let mut transaction = f.begin().await;
+    transaction.turns_insert(&session, turns).await.unwrap();
+    transaction
+        .steps_insert(&session, steps, &seqs)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
 fn keys(hits: &[TurnHit]) -> Vec<&str> {
     hits.iter().map(|hit| hit.uid.as_str()).collect()
 }
@@ -35,7 +53,6 @@ pub(super) async fn words_match_without_case_in_prompts_and_text_steps(f: Fixtur
     for (n, turn) in (0..).zip(&mut turns) {
         turn.turn.created_at = Timestamp(n);
     }
-    f.add_turns("s", &turns).await;
     let think = StepRow {
         tpe: 0,
         ..step("a1", 2, r#"{"text":"geheim"}"#)
@@ -45,12 +62,7 @@ pub(super) async fn words_match_without_case_in_prompts_and_text_steps(f: Fixtur
         step("a1", 1, r#"{"text":"zurück, 100%_ig"}"#),
         think,
     ];
-    let mut transaction = f.begin().await;
-    transaction
-        .steps_insert(&uid("s"), &steps, &[1, 1, 1])
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    add_with_texts(&f, "s", &turns, &steps).await;
     for (words, expected) in [
         (&["grüSSE"][..], vec!["a1", "h0"]),
         (&["grüsse", "KÖLN"], vec!["h0"]),
@@ -89,12 +101,19 @@ pub(super) async fn only_living_sessions_of_the_account_are_searched(f: Fixture)
     ];
     f.add_sessions(&rows).await;
     for row in &rows {
-        let key = format!("h-{}", row.uid);
-        f.add_turns(row.uid.as_str(), &[human(&key, None, 0, "Haus")])
-            .await;
+        let (h, a) = (format!("h-{}", row.uid), format!("a-{}", row.uid));
+        let turns = [human(&h, None, 0, "Haus"), agent(&a, Some(&h), 1)];
+        add_with_texts(&f, row.uid.as_str(), &turns, &[step(&a, 0, "\"Haus\"")]).await;
     }
-    assert_eq!(keys(&hits(&f, &search(&["haus"])).await), ["h-t", "h-s"]);
-    for (key, expected) in [("t", vec!["h-t"]), ("deleted", vec![]), ("b", vec![])] {
+    assert_eq!(
+        keys(&hits(&f, &search(&["haus"])).await),
+        ["h-t", "h-s", "a-t", "a-s"]
+    );
+    for (key, expected) in [
+        ("t", vec!["h-t", "a-t"]),
+        ("deleted", vec![]),
+        ("b", vec![]),
+    ] {
         let mut one = search(&["haus"]);
         one.session_uid = Some(uid(key));
         assert_eq!(keys(&hits(&f, &one).await), expected, "{key}");
@@ -103,15 +122,22 @@ pub(super) async fn only_living_sessions_of_the_account_are_searched(f: Fixture)
 
 pub(super) async fn hits_are_paged_newest_first(f: Fixture) {
     f.add_sessions(&[session("alice", "s")]).await;
-    let turns: Vec<_> = (0..30)
-        .map(|n| {
-            let text = if n % 3 == 0 { "anders" } else { "Wort" };
-            let mut turn = human(&format!("h{n:02}"), None, n, text);
-            turn.turn.created_at = Timestamp(i64::from(n / 4));
-            turn
-        })
-        .collect();
-    f.add_turns("s", &turns).await;
+    // Prompts and answers in turn, four of an instant, a third of them about something else.
+    let (mut turns, mut steps) = (vec![], vec![]);
+    for n in 0..30 {
+        let text = if n % 3 == 0 { "anders" } else { "Wort" };
+        let key = format!("k{n:02}");
+        let mut turn = match n % 2 {
+            0 => human(&key, None, n, text),
+            _ => agent(&key, None, n),
+        };
+        turn.turn.created_at = Timestamp(i64::from(n / 4));
+        if turn.prompt.is_none() {
+            steps.push(step(&key, 0, text));
+        }
+        turns.push(turn);
+    }
+    add_with_texts(&f, "s", &turns, &steps).await;
     let mut expected: Vec<_> = turns
         .iter()
         .filter(|turn| turn.turn.seq % 3 != 0)
@@ -130,6 +156,7 @@ pub(super) async fn hits_are_paged_newest_first(f: Fixture) {
             break;
         }
         found.extend(hits.into_iter().map(|hit| (hit.created_at, hit.uid)));
+        assert!(found.len() <= expected.len(), "pages do not end");
     }
     assert_eq!(found, expected);
 }
