@@ -130,6 +130,11 @@ function RunFacts({ run }: { run: LastRun }) {
       <span>HTTP {run.status}</span>
       <span>{run.ms < 10 ? run.ms.toFixed(1) : Math.round(run.ms)} ms</span>
       <span>{run.bytes < 10_000 ? `${run.bytes} B` : `${(run.bytes / 1000).toFixed(1)} kB`}</span>
+      {run.requestId && (
+        <span className="tg-request" title="By this id the server's log names the request.">
+          {run.requestId}
+        </span>
+      )}
     </>
   )
 }

@@ -14,6 +14,8 @@ export interface LastRun {
   ms: number
   bytes: number
   errors: number
+  /** By which the server's log names the request; null if a proxy took it away. */
+  requestId: string | null
 }
 
 export interface ServerState {
@@ -82,6 +84,7 @@ async function send(body: FetcherParams, headers: Record<string, string>) {
     ms,
     bytes: new TextEncoder().encode(text).length,
     errors: answer.errors?.length ?? 0,
+    requestId: response.headers.get('x-request-id'),
   }
   return { answer, run }
 }

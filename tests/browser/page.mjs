@@ -11,6 +11,7 @@ export class Playground {
   operations = []
   loaded = 0
   bytes = 0
+  #isLeaving = false
 
   constructor(browser, url, { colorScheme = 'light' } = {}) {
     this.browser = browser
@@ -40,6 +41,8 @@ export class Playground {
     })
     this.page.on('pageerror', (error) => this.problems.push(`page error: ${error}`))
     this.page.on('requestfailed', (request) => {
+      // A page that is left drops what it was still loading.
+      if (this.#isLeaving && request.failure()?.errorText === 'net::ERR_ABORTED') return
       this.problems.push(`request failed: ${request.url()} ${request.failure()?.errorText}`)
     })
     this.page.on('request', (request) => {
@@ -64,6 +67,13 @@ export class Playground {
     await this.page.locator('.graphiql-query-editor .monaco-editor .view-lines').waitFor()
     await this.page.locator('.graphiql-editor-tool .monaco-editor .view-lines').first().waitFor()
     await this.page.locator('.graphiql-sidebar [aria-label^="Re-fetch GraphQL schema"]:not([disabled])').waitFor()
+  }
+
+  async reload() {
+    this.#isLeaving = true
+    await this.page.reload()
+    this.#isLeaving = false
+    await this.ready()
   }
 
   get(path) {

@@ -18,24 +18,31 @@ export interface Example {
 
 export type Loaded<T> = { state: 'loading' } | { state: 'failed'; why: string } | { state: 'ready'; value: T }
 
+/** Asked for once a page; the panel that shows it may close and open again. */
+let list: Promise<Example[]> | null = null
+
 /** The list does not depend on the account: its ids are those of the demo account. */
 export function useExamples(): Loaded<Example[]> & { otherAccount: boolean } {
   const { account } = useServer()
   const [loaded, setLoaded] = useState<Loaded<Example[]>>({ state: 'loading' })
   useEffect(() => {
-    const stop = new AbortController()
-    fetchExamples(stop.signal)
-      .then((value) => setLoaded({ state: 'ready', value }))
+    let current = true
+    list ??= fetchExamples()
+    list
+      .then((value) => current && setLoaded({ state: 'ready', value }))
       .catch((error: unknown) => {
-        if (!stop.signal.aborted) setLoaded({ state: 'failed', why: String(error) })
+        list = null
+        if (current) setLoaded({ state: 'failed', why: String(error) })
       })
-    return () => stop.abort()
+    return () => {
+      current = false
+    }
   }, [])
   return { ...loaded, otherAccount: account !== DEFAULT_ACCOUNT }
 }
 
-async function fetchExamples(signal: AbortSignal): Promise<Example[]> {
-  const response = await fetch('./playground/examples.json', { signal })
+async function fetchExamples(): Promise<Example[]> {
+  const response = await fetch('./playground/examples.json')
   if (!response.ok) throw new Error(`the server answered ${response.status}`)
   return (await response.json()) as Example[]
 }
