@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use turngraph::commands::session::{ForkScope, ForkSession};
 use turngraph::domain::{SessionGraph, TurnRole, TurnRow, Uid};
 
-use super::lab::{Lab, agent, done, path};
+use super::lab::{Lab, agent, done, path, text_step};
 
 super::on_every_engine! {
     every_scope_copies_what_it_says,
@@ -195,37 +195,41 @@ async fn a_fork_lives_its_own_life(lab: Lab) {
 }
 
 async fn more_turns_than_one_statement_takes_are_copied(lab: Lab) {
-    let session = lab.session().await;
-    let mut last: Option<Uid> = None;
-    for n in 0..260 {
-        let text = n.to_string();
-        let question = lab.human(&session, last.as_ref(), &text).await;
-        last = Some(lab.agent(&session, &question, &[&text]).await);
-    }
+    let (session, last) = lab.chain(1_100).await;
     let input = ForkSession {
         session,
-        turn: last.unwrap(),
+        turn: last,
         scope: ForkScope::Path,
         title: None,
     };
     let fork = done(lab.commands.fork_session(&lab.account, input, None).await);
-    assert_eq!(lab.as_stored(&fork).await.len(), 520);
+    assert_eq!(lab.as_stored(&fork).await.len(), 1_100);
     assert!(fork.revision.rows.is_empty(), "too many rows to be named");
-    let humans = path(&fork.graph).into_iter().step_by(2).collect::<Vec<_>>();
+    let uids = path(&fork.graph);
     let prompts: HashMap<_, _> = lab
         .record
-        .prompts(&humans)
+        .prompts(&uids)
         .await
         .unwrap()
         .into_iter()
         .collect();
-    for (n, turn) in (0..).zip(fork.graph.turns()) {
-        match turn.role {
-            TurnRole::Human => assert_eq!(prompts[&turn.uid], (n / 2).to_string()),
-            TurnRole::Agent => {
-                let text = format!(r#"{{"text":"{}"}}"#, n / 2);
-                assert_eq!(*lab.steps(&turn.uid).await[0].content, *text);
+    let steps = lab.record.steps(&uids).await.unwrap();
+    let steps: HashMap<_, _> = steps
+        .into_iter()
+        .map(|step| (step.turn_uid, step.content))
+        .collect();
+    for (seq, uid) in uids.iter().enumerate() {
+        let seq = seq.to_string();
+        let text = text_step(None, &seq).content;
+        let stored = (prompts.get(uid), steps.get(uid));
+        let human = fork.graph.turn(fork.graph.find(uid).unwrap()).role == TurnRole::Human;
+        assert_eq!(
+            stored,
+            if human {
+                (Some(&seq), None)
+            } else {
+                (None, Some(&text))
             }
-        }
+        );
     }
 }

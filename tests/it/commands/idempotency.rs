@@ -270,7 +270,10 @@ async fn what_a_key_stands_for_may_be_gone_or_unreadable(lab: Lab) {
     assert_eq!(refused(append("two").await), "idempotencyKey NOT_FOUND");
     let error = append("three").await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
-    assert!(error.to_string().contains("idempotency key"), "{error}");
+    assert!(
+        error.source.message.contains("idempotency key"),
+        "{error:?}"
+    );
     assert_eq!(lab.read(&session).await.0.next_seq, 1);
 }
 

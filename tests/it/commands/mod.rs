@@ -9,7 +9,6 @@ mod fork;
 mod idempotency;
 mod lab;
 mod model;
-mod proxy;
 mod refusals;
 mod round_trips;
 mod steps;

@@ -1,5 +1,7 @@
 //! A record store with commands on it, an account of its own, and short ways to write and read.
 
+pub(crate) mod proxy;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +12,11 @@ use turngraph::commands::turn::{AppendAgentTurn, AppendHumanTurn};
 use turngraph::commands::{CommandResult, Commands, Outcome, UserError, Written};
 use turngraph::domain::clock::ManualClock;
 use turngraph::domain::{
-    Clock, SessionGraph, SessionRow, StepRow, StepType, TurnStatus, Uid, UidSource,
+    Clock, SessionGraph, SessionRow, StepRow, StepType, TurnRole, TurnRow, TurnStatus, Uid,
+    UidSource,
 };
 use turngraph::stores::RecordStore;
+use turngraph::stores::record::NewTurn;
 use turngraph::stores::sqlite::SqliteRecordStore;
 
 use crate::support::postgres::Database;
@@ -109,6 +113,64 @@ impl Lab {
         let append = self.commands.append_agent_turn(&self.account, input, None);
         let written = done(append.await);
         written.graph.turn(written.subject.turn).uid.clone()
+    }
+
+    /// A session that is one chain of turns, written in one go, with the key of its last turn.
+    /// Prompts and texts are the turn's `seq`.
+    pub(crate) async fn chain(&self, length: i32) -> (Uid, Uid) {
+        let uid = |seq: i32| key(&format!("chain-{length}-{seq}"));
+        let session = SessionRow {
+            uid: key(&format!("chain-{length}")),
+            account_uid: self.account.clone(),
+            title: None,
+            created_at: START,
+            deleted_at: None,
+            active_root: Some(uid(0)),
+            next_seq: length,
+            last_activity_at: START,
+            forked_from: None,
+            rev: START.0,
+        };
+        let human = |seq: i32| seq % 2 == 0;
+        let turn = |seq: i32| NewTurn {
+            turn: TurnRow {
+                uid: uid(seq),
+                role: if human(seq) {
+                    TurnRole::Human
+                } else {
+                    TurnRole::Agent
+                },
+                parent_uid: (seq > 0).then(|| uid(seq - 1)),
+                active_child: None,
+                seq,
+                created_at: START,
+                deleted_at: None,
+                liked: None,
+                model: None,
+                status: None,
+                finished_at: None,
+                usage: None,
+                rev: START.0,
+            },
+            prompt: human(seq).then(|| seq.to_string()),
+        };
+        let step = |seq: &i32| StepRow {
+            turn_uid: uid(*seq),
+            idx: 0,
+            tpe: StepType::Text.number(),
+            content: text_step(None, &seq.to_string()).content,
+            created_at: START,
+            rev: START.0,
+        };
+        let turns: Vec<_> = (0..length).map(turn).collect();
+        let seqs: Vec<i32> = (0..length).filter(|&seq| !human(seq)).collect();
+        let steps: Vec<_> = seqs.iter().map(step).collect();
+        let mut tx = self.record.begin().await.unwrap();
+        tx.session_insert(&session).await.unwrap().unwrap();
+        tx.turns_insert(&session.uid, &turns).await.unwrap();
+        tx.steps_insert(&session.uid, &steps, &seqs).await.unwrap();
+        tx.commit().await.unwrap();
+        (session.uid, uid(length - 1))
     }
 
     /// The session as the store has it.

@@ -4,6 +4,8 @@
 //! graph or the commands. After each command the session's turns, pointers as seen and refusals
 //! are compared, at the end the contents too.
 
+use std::collections::{BTreeMap, HashMap};
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use turngraph::commands::session::{CreateSession, ForkScope, ForkSession};
@@ -99,19 +101,22 @@ async fn play(lab: &Lab, ops: &[Op]) {
         }
     }
     for session in &model.sessions {
+        let uids: Vec<Uid> = session.turns.iter().map(|turn| turn.uid.clone()).collect();
+        let mut prompts: HashMap<_, _> = lab
+            .record
+            .prompts(&uids)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect();
+        let mut steps: HashMap<Uid, BTreeMap<i32, String>> = HashMap::new();
+        for step in lab.record.steps(&uids).await.unwrap() {
+            let of_turn = steps.entry(step.turn_uid).or_default();
+            of_turn.insert(step.idx, step.content.into_string());
+        }
         for turn in &session.turns {
-            let one = std::slice::from_ref(&turn.uid);
-            let prompts = lab.record.prompts(one).await.unwrap();
-            let prompt = prompts.into_iter().next().map(|(_, prompt)| prompt);
-            assert_eq!(prompt, turn.prompt);
-            let steps = lab.steps(&turn.uid).await;
-            let steps = steps
-                .into_iter()
-                .map(|step| (step.idx, step.content.into_string()));
-            assert_eq!(
-                steps.collect::<Vec<_>>(),
-                turn.steps.clone().into_iter().collect::<Vec<_>>()
-            );
+            assert_eq!(prompts.remove(&turn.uid), turn.prompt);
+            assert_eq!(steps.remove(&turn.uid).unwrap_or_default(), turn.steps);
         }
     }
 }
