@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod program;
 mod stores;
 mod support;
 mod tidy;
