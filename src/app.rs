@@ -1,5 +1,7 @@
 //! The composition root: the only module that names concrete stores.
 
+mod examples;
+
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,9 +9,9 @@ use async_trait::async_trait;
 
 use crate::commands::Commands;
 use crate::config::{Config, RecordUrl};
-use crate::domain::{Clock, SystemClock, UidSource, UuidV7Source};
+use crate::domain::{Clock, SystemClock, Uid, UidSource, UuidV7Source};
 use crate::graphql::Gateway;
-use crate::http::{Dependency, DependencyState, Readiness};
+use crate::http::{self, Dependency, DependencyState, Readiness};
 use crate::reads::Reads;
 use crate::stores::RecordStore;
 use crate::stores::migration::SchemaMigrator;
@@ -72,13 +74,20 @@ impl App {
     }
 
     /// Loads the demo conversations of an empty account; returns what to say about it.
-    pub async fn load_demo(&self, _account: &crate::domain::Uid) -> anyhow::Result<String> {
+    pub async fn load_demo(&self, _account: &Uid) -> anyhow::Result<String> {
         Ok("none".into())
     }
 
-    /// The playground's examples with ids that exist, as JSON.
-    pub fn examples(&self) -> String {
-        serde_json::to_string(&crate::http::examples::examples(|_| None)).unwrap_or_default()
+    /// The playground's examples as JSON, with ids of this account's data.
+    pub async fn examples_of(&self, account: &Uid) -> anyhow::Result<String> {
+        let reads = Reads::new(Arc::clone(&self.record), Arc::clone(&self.clock));
+        let examples = examples::filled(&reads, account).await?;
+        Ok(serde_json::to_string(&examples)?)
+    }
+
+    /// The playground's examples as JSON, for whoever brings the ids.
+    pub fn examples() -> anyhow::Result<String> {
+        Ok(serde_json::to_string(&http::examples::examples(|_| None))?)
     }
 
     /// Keeps numbering the turns that other programs write, until the server stops.

@@ -34,7 +34,7 @@ pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8
     } else {
         app.load_demo(&settings.account).await?
     };
-    let examples = Arc::from(app.examples());
+    let examples = Arc::from(app.examples_of(&settings.account).await?);
     let start = Start {
         account: AccountRule::Header {
             default: settings.account.clone(),

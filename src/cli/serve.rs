@@ -18,7 +18,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     let app = App::open(settings, false).await?;
     let start = Start {
         account: AccountRule::Fixed(settings.account.clone()),
-        examples: app.examples().into(),
+        examples: App::examples()?.into(),
     };
     serve(
         app,
