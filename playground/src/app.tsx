@@ -9,7 +9,7 @@ import { forgetAnswers } from './examples/follow'
 import { EXAMPLES_PLUGIN } from './examples/panel'
 import { LinkIcon } from './icons'
 import { readLink, useShareLink } from './link'
-import { DEFAULT_ACCOUNT, fetcher, setAccount, useServer, type LastRun } from './server'
+import { fetcher, setAccount, useServer, type LastRun } from './server'
 import { WELCOME } from './welcome'
 
 /** GraphiQL puts the documentation first. */
@@ -69,7 +69,7 @@ function AccountField() {
   const { account } = useServer()
   const [text, setText] = useState(account)
   const commit = () => {
-    const next = text.trim() || DEFAULT_ACCOUNT
+    const next = text.trim()
     setText(next)
     if (next === account) return
     forgetAnswers()
@@ -86,6 +86,7 @@ function AccountField() {
         <input
           value={text}
           size={10}
+          placeholder="default"
           spellCheck={false}
           autoComplete="off"
           onChange={(event) => setText(event.target.value)}

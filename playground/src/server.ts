@@ -6,7 +6,8 @@ import { rememberAnswer } from './examples/follow'
 /** Relative to the page, so that the page also works below a path prefix. */
 const ENDPOINT = new URL('./graphql', window.location.href).href
 const ACCOUNT_KEY = 'turngraph:account'
-export const DEFAULT_ACCOUNT = 'demo'
+/** Without a name no header is sent, and the server takes its own default. */
+export const DEFAULT_ACCOUNT = ''
 
 /** What the status line shows: of requests that the user made, not of introspection. */
 export interface LastRun {
@@ -64,7 +65,7 @@ async function send(body: FetcherParams, headers: Record<string, string>) {
     headers: {
       accept: 'application/graphql-response+json, application/json;q=0.9',
       'content-type': 'application/json',
-      'x-turngraph-account': state.account,
+      ...(state.account && { 'x-turngraph-account': state.account }),
       ...headers,
     },
     body: JSON.stringify(body),

@@ -179,12 +179,14 @@ await check('a link fills the editor and runs nothing', async (it) => {
   }
 })
 
-await check('the account field is sent with every request', async (it) => {
+await check('the account field is sent with every request once it is filled', async (it) => {
+  assert.equal((await it.run('Welcome')).account, undefined)
   const field = it.page.getByLabel('Account')
   await field.fill('somebody-else')
   await field.press('Enter')
-  const { account } = await it.run('Welcome')
+  const { account, data } = await it.run('Welcome')
   assert.equal(account, 'somebody-else')
+  assert.equal(data.viewer.uid, 'somebody-else')
 })
 
 await check('tabs survive a reload', async (it) => {

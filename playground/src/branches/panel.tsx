@@ -102,7 +102,7 @@ function BranchesPanel() {
       </p>
       {problem && <p className="tg-problem">{problem}</p>}
       {sessions?.length === 0 && (
-        <p className="tg-note">The account {account} has no conversations yet.</p>
+        <p className="tg-note">{account ? `The account ${account}` : 'This account'} has no conversations yet.</p>
       )}
       {sessions && sessions.length > 0 && (
         <label className="tg-field">

@@ -21,7 +21,7 @@ export type Loaded<T> = { state: 'loading' } | { state: 'failed'; why: string } 
 /** Asked for once a page; the panel that shows it may close and open again. */
 let list: Promise<Example[]> | null = null
 
-/** The list does not depend on the account: its ids are those of the demo account. */
+/** The list does not depend on the account: its ids are those of the server's default one. */
 export function useExamples(): Loaded<Example[]> & { otherAccount: boolean } {
   const { account } = useServer()
   const [loaded, setLoaded] = useState<Loaded<Example[]>>({ state: 'loading' })

@@ -29,7 +29,7 @@ function ExamplesPanel() {
       <p className="tg-lead">Choose one, then press Run. The ids in the variables are real.</p>
       {examples.otherAccount && (
         <p className="tg-note">
-          The ids belong to the account demo; another account gets null for them.
+          The ids belong to the server's default account; this one gets null for them.
         </p>
       )}
       {examples.state === 'failed' && (
