@@ -204,6 +204,10 @@ fn files_are_short_and_say_what_they_own() {
             "the median file of src has {median} lines, at most 150"
         ));
     }
+    let long = lengths[lengths.len() * 9 / 10];
+    if long > 300 {
+        broken.push(format!("more than a tenth of the files of src pass 300 lines ({long})"));
+    }
     expect_none("Files are short and say what they own:", &broken);
 }
 
