@@ -8,6 +8,8 @@ pub mod domain;
 pub mod stores;
 // Everything that writes: checked, locked, one transaction.
 pub mod commands;
+// Import and export.
+pub mod transfer;
 // Which store answers a read.
 pub mod reads;
 // The GraphQL API.
