@@ -4,6 +4,8 @@ mod config;
 mod dev;
 mod doctor;
 mod exit;
+mod export;
+mod import;
 mod migrate;
 mod schema;
 mod serve;
@@ -64,6 +66,11 @@ enum Command {
     /// Look at or bring forward the schema of the record store.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Import conversations of ChatGPT, LibreChat, Chatbot UI, Open WebUI, Open Assistant or
+    /// turngraph.
+    Import(import::ImportArgs),
+    /// Export the sessions of an account.
+    Export(export::ExportArgs),
     /// Check the configuration, the stores and what may go wrong.
     Doctor,
     /// The GraphQL schema.
@@ -85,6 +92,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Dev(args) => dev::run(args, &settings).await,
         Command::Serve => serve::run(&settings).await,
         Command::Migrate(command) => migrate::run(command, &settings, common.json).await,
+        Command::Import(args) => {
+            let app = app::App::open(&settings, true).await?;
+            import::run(args, app.record, app.clock, common.json).await
+        }
+        Command::Export(args) => {
+            let app = app::App::open(&settings, false).await?;
+            export::run(args, app.record, common.json).await
+        }
         Command::Doctor => doctor::run(&settings, common.json).await,
         Command::Schema(command) => schema::run(&command),
         Command::Config(command) => Ok(config::run(&command, &printed, common.json)),
