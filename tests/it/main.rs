@@ -10,3 +10,4 @@ mod program;
 mod stores;
 mod support;
 mod tidy;
+mod transfer;
