@@ -14,13 +14,14 @@ use super::engine::{
     Document, DocumentLimits, Introspection, ObjPlan, Out, OutLimits, Prepared, ResponseParts,
     RootPlan, Roots, write_response,
 };
-use super::error::is_retryable;
+use super::error::{ErrorCode, is_retryable};
 use super::mutation::{Mutation, Outcome};
 use super::query::Query;
 
-/// Walks of one operation at most. Every walk but the last finds something to load, and each
-/// nesting of lists, turns' sessions and contents takes one; the schema needs six at most.
-const WALKS_MAX: usize = 16;
+/// Walks of one operation at most. Every walk but the last finds something to load, one level of
+/// fields further down than the walk before (`forkedFrom { session { forkedFrom … }}` is the
+/// deepest chain), so an operation within the bound on levels never needs as many.
+const WALKS_MAX: usize = 64;
 
 /// The roots of this schema.
 struct Schema;
@@ -28,6 +29,7 @@ struct Schema;
 impl Roots for Schema {
     type Query = Query;
     type Mutation = Mutation;
+    type Extra = ErrorCode;
 }
 
 /// A request as the transport understood it.
@@ -208,6 +210,7 @@ fn introspection() -> Introspection<Schema> {
         bytes_max: 100 * 1024,
         selections_max: 5_000,
         cached_max: 1_000,
+        cached_bytes_max: 4 * 1024 * 1024,
     })
 }
 

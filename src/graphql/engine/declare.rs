@@ -6,7 +6,7 @@ use async_graphql::{ServerResult, parser::types::SelectionSet};
 
 use super::collect::Merged;
 use super::out::{Done, Out};
-use super::output::{At, Output, View, write_list};
+use super::output::{At, Failure, Output, View, write_list};
 use super::plan::{Needs, ObjPlan, Planner};
 use super::registry::{arguments_of, register};
 use super::slots::{CheckedArgs, Slot};
@@ -35,6 +35,8 @@ pub(crate) trait Entity: Sized + Send + Sync + 'static {
 /// A compiled field: reads from a view, writes its value.
 pub(crate) type Step<V> =
     Box<dyn for<'a> Fn(<V as View>::Of<'a>, &mut Out<'a>) -> Done + Send + Sync>;
+/// Says why a field cannot be written, before its getter is asked.
+type Guard<V> = for<'a> fn(At<'a, V>) -> Result<(), Failure<'a>>;
 type PlanStep<V> =
     Box<dyn for<'q> Fn(&mut Planner<'q>, &Merged<'q>) -> ServerResult<Step<V>> + Send + Sync>;
 /// A compiled possible type: `None` when the value is of another type.
@@ -61,6 +63,8 @@ pub(crate) struct FieldDef<T: Entity> {
     pub(super) arguments: fn(&mut Registry) -> IndexMap<String, MetaInputValue>,
     pub(super) plan: PlanStep<T::V>,
     pub(super) need: Option<fn(&mut Needs)>,
+    pub(super) guard: Option<Guard<T::V>>,
+    pub(super) nullable: bool,
 }
 
 impl<T: Entity> FieldDef<T> {
@@ -73,6 +77,13 @@ impl<T: Entity> FieldDef<T> {
     /// What should be loaded at once when this field is selected.
     pub(crate) fn needs(&mut self, need: fn(&mut Needs)) -> &mut Self {
         self.need = Some(need);
+        self
+    }
+
+    /// What must have been loaded without failure for the getter to say the truth. For fields
+    /// whose own type cannot hold a failure, as [`super::Part`] does.
+    pub(crate) fn guard(&mut self, guard: Guard<T::V>) -> &mut Self {
+        self.guard = Some(guard);
         self
     }
 }
@@ -154,6 +165,8 @@ impl<T: Entity> Type<T> {
                 arguments: |_| IndexMap::new(),
                 plan,
                 need: None,
+                guard: None,
+                nullable: O::NULLABLE,
             },
         )
     }
@@ -179,6 +192,8 @@ impl<T: Entity> Type<T> {
                 arguments: arguments_of::<A>,
                 plan,
                 need: None,
+                guard: None,
+                nullable: O::NULLABLE,
             },
         )
     }
@@ -204,6 +219,8 @@ impl<T: Entity> Type<T> {
                 arguments: |_| IndexMap::new(),
                 plan,
                 need: None,
+                guard: None,
+                nullable: false,
             },
         )
     }
@@ -230,6 +247,8 @@ impl<T: Entity> Type<T> {
                 arguments: arguments_of::<A>,
                 plan,
                 need: None,
+                guard: None,
+                nullable: false,
             },
         )
     }

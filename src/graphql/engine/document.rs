@@ -1,17 +1,23 @@
 //! `Documents`: parsed documents with their plans, kept by text.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
 };
+use async_graphql::registry::Registry;
 use async_graphql::{Name, Positioned, ServerError, ServerResult, Value, Variables};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+
+mod bounds;
 
 use super::execute::Roots;
 use super::plan::{OpPlan, Planner};
-use super::slots::{Slots, Vars, bad_input};
+use super::slots::variables::{self, Vars};
+use super::slots::{Slots, bad_input, refusal};
+use bounds::{NESTING_MAX, expands_within, introspects_within_bounds, nests_within};
 
 /// Bounds on documents, checked before anything walks them.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +28,8 @@ pub(crate) struct DocumentLimits {
     pub(crate) selections_max: u64,
     /// Documents kept.
     pub(crate) cached_max: usize,
+    /// Bytes of the documents that are kept; parsed, they take some thirty times as much.
+    pub(crate) cached_bytes_max: u64,
 }
 
 /// Plans kept per document: one per operation and outcome of `@skip`/`@include`.
@@ -38,14 +46,24 @@ pub(crate) struct Document<R: Roots> {
 /// The cache of documents.
 pub(crate) struct Documents<R: Roots> {
     limits: DocumentLimits,
-    cache: Cache<Box<str>, Arc<Document<R>>>,
+    cache: Cache<Box<str>, Arc<Document<R>>, ByText>,
+}
+
+/// Weighs a document by its text, to which everything else is proportional.
+#[derive(Clone)]
+struct ByText;
+
+impl<V> Weighter<Box<str>, V> for ByText {
+    fn weight(&self, text: &Box<str>, _: &V) -> u64 {
+        text.len() as u64
+    }
 }
 
 impl<R: Roots> Documents<R> {
     pub(crate) fn new(limits: DocumentLimits) -> Self {
         Self {
             limits,
-            cache: Cache::new(limits.cached_max),
+            cache: Cache::with_weighter(limits.cached_max, limits.cached_bytes_max, ByText),
         }
     }
 
@@ -60,7 +78,12 @@ impl<R: Roots> Documents<R> {
                 "The document has {} bytes; this server takes {max}.",
                 text.len()
             );
-            return Err(refused("DOCUMENT_TOO_LARGE", message));
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
+        }
+        if !nests_within(text, NESTING_MAX) {
+            let message =
+                format!("The document nests brackets more than {NESTING_MAX} levels deep.");
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
         }
         let parsed = async_graphql::parser::parse_query(text).map_err(|e| {
             let mut error = ServerError::from(e);
@@ -69,8 +92,14 @@ impl<R: Roots> Documents<R> {
         })?;
         if !expands_within(&parsed, self.limits.selections_max) {
             let max = self.limits.selections_max;
-            let message = format!("The document selects more than {max} fields.");
-            return Err(refused("DOCUMENT_TOO_LARGE", message));
+            let message =
+                format!("The document selects more than {max} fields, or nests too deeply.");
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
+        }
+        if !introspects_within_bounds(&parsed) {
+            let message = "The description of the schema is asked for lists inside lists inside \
+                           lists; ask for the types by name instead.";
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
         }
         let document = Arc::new(Document {
             parsed,
@@ -88,7 +117,7 @@ impl<R: Roots> Document<R> {
         &self,
         name: Option<&str>,
     ) -> ServerResult<(Option<&Name>, &Positioned<OperationDefinition>)> {
-        let wrong = |message: String| refused("OPERATION_RESOLUTION_FAILURE", message);
+        let wrong = |message: String| refusal("OPERATION_RESOLUTION_FAILURE", message);
         match (&self.parsed.operations, name) {
             (DocumentOperations::Single(operation), None) => Ok((None, operation)),
             (DocumentOperations::Single(_), Some(name)) => Err(wrong(format!(
@@ -112,22 +141,17 @@ impl<R: Roots> Document<R> {
     /// The plan of an operation and the arguments of this request. `variables` gets the defaults.
     pub(super) fn plan(
         &self,
+        registry: &Registry,
         name: Option<&str>,
         variables: &mut Variables,
     ) -> ServerResult<(Arc<OpPlan<R>>, Slots)> {
         let (name, operation) = self.operation(name)?;
         let definitions = &operation.node.variable_definitions;
-        for definition in definitions {
-            if let Some(default) = definition.node.default_value() {
-                let key = definition.node.name.node.clone();
-                variables.entry(key).or_insert_with(|| default.clone());
-            }
-        }
+        variables::check(registry, definitions, variables)?;
         let vars = || Vars {
             variables,
             definitions,
         };
-        vars().check_required()?;
         let plan = self
             .known(name, &vars())
             .map_or_else(|| self.compile(name, operation, vars()), Ok)?;
@@ -172,12 +196,6 @@ impl<R: Roots> Document<R> {
     }
 }
 
-fn refused(code: &str, message: impl Into<String>) -> ServerError {
-    let mut error = ServerError::new(message, None);
-    set_code(&mut error, code);
-    error
-}
-
 /// Gives an error its stable code, unless it has one.
 pub(super) fn set_code(error: &mut ServerError, code: &str) {
     let extensions = error.extensions.get_or_insert_with(Default::default);
@@ -186,19 +204,15 @@ pub(super) fn set_code(error: &mut ServerError, code: &str) {
     }
 }
 
-/// `@skip` and `@include` take booleans only; async-graphql treats any other value as false.
-fn check_directive_variables(
-    set: &SelectionSet,
-    document: &ExecutableDocument,
+/// `@skip` and `@include` take booleans only; async-graphql treats any other value as false. Only
+/// what the operation reaches is looked at: fragments of other operations have other variables.
+fn check_directive_variables<'d>(
+    set: &'d SelectionSet,
+    document: &'d ExecutableDocument,
     vars: &Vars<'_>,
 ) -> ServerResult<()> {
     let mut sets: Vec<&SelectionSet> = vec![set];
-    sets.extend(
-        document
-            .fragments
-            .values()
-            .map(|f| &f.node.selection_set.node),
-    );
+    let mut spread: HashSet<&Name> = HashSet::new();
     while let Some(set) = sets.pop() {
         for selection in &set.items {
             for directive in selection.node.directives() {
@@ -219,48 +233,15 @@ fn check_directive_variables(
             match &selection.node {
                 Selection::Field(field) => sets.push(&field.node.selection_set.node),
                 Selection::InlineFragment(f) => sets.push(&f.node.selection_set.node),
-                Selection::FragmentSpread(_) => {}
+                Selection::FragmentSpread(f) => {
+                    let name = &f.node.fragment_name.node;
+                    let fragment = document.fragments.get(name);
+                    if let Some(fragment) = fragment.filter(|_| spread.insert(name)) {
+                        sets.push(&fragment.node.selection_set.node);
+                    }
+                }
             }
         }
     }
     Ok(())
-}
-
-/// Counts selections with all fragments expanded, in linear time. async-graphql's own walks
-/// expand them one by one (24 fragments that each spread the next twice take it 3 s), so this
-/// comes first.
-fn expands_within(document: &ExecutableDocument, max: u64) -> bool {
-    fn size<'d>(
-        document: &'d ExecutableDocument,
-        set: &'d SelectionSet,
-        known: &mut HashMap<&'d str, Option<u64>>,
-    ) -> u64 {
-        let sizes = set.items.iter().map(|item| match &item.node {
-            Selection::Field(f) => 1 + size(document, &f.node.selection_set.node, known),
-            Selection::InlineFragment(f) => 1 + size(document, &f.node.selection_set.node, known),
-            Selection::FragmentSpread(spread) => {
-                let name = spread.node.fragment_name.node.as_str();
-                match known.get(name) {
-                    Some(Some(size)) => *size,
-                    // A fragment that spreads itself: validation refuses it.
-                    Some(None) => 0,
-                    None => {
-                        known.insert(name, None);
-                        let fragment = document.fragments.get(name);
-                        let inner = fragment
-                            .map_or(0, |f| size(document, &f.node.selection_set.node, known));
-                        let inner = inner.saturating_add(1);
-                        known.insert(name, Some(inner));
-                        inner
-                    }
-                }
-            }
-        });
-        sizes.fold(0, u64::saturating_add)
-    }
-    let mut known = HashMap::new();
-    document
-        .operations
-        .iter()
-        .all(|(_, o)| size(document, &o.node.selection_set.node, &mut known) <= max)
 }

@@ -27,6 +27,8 @@ pub(crate) trait Roots: Send + Sync + 'static {
     type Query: Entity;
     /// The mutation root.
     type Mutation: Entity;
+    /// Types that no field returns but clients should know.
+    type Extra: OutputType;
 }
 
 /// Stands for a root type in async-graphql: it has the registry entry, and answers nothing itself.
@@ -64,6 +66,8 @@ type RootSchema<R> =
 /// Validation and introspection of a schema, and its documents.
 pub(crate) struct Introspection<R: Roots> {
     schema: RootSchema<R>,
+    /// The types once more: the schema does not show its own.
+    registry: Registry,
     documents: Documents<R>,
 }
 
@@ -80,10 +84,14 @@ impl<R: Roots> Introspection<R> {
         let schema = Schema::build(roots.0, roots.1, EmptySubscription)
             .extension(IntrospectionOnly)
             .limit_recursive_depth(64)
-            .register_output_type::<crate::graphql::error::ErrorCode>()
+            .register_output_type::<R::Extra>()
             .finish();
+        let mut registry = Registry::default();
+        register::<R::Query>(&mut registry);
+        register::<R::Mutation>(&mut registry);
         Self {
             schema,
+            registry,
             documents: Documents::new(limits),
         }
     }
@@ -109,12 +117,13 @@ impl<R: Roots> Introspection<R> {
     ) -> Result<Prepared<R>, Vec<ServerError>> {
         document.operation(operation_name).map_err(|e| vec![e])?;
         if document.validated.get().is_none() {
-            self.ask(document, operation_name, &variables, false)
+            // Without the variables: a document is valid or not whatever their values are.
+            self.ask(document, operation_name, &Variables::default(), false)
                 .await?;
             let _ = document.validated.set(());
         }
         let (plan, slots) = document
-            .plan(operation_name, &mut variables)
+            .plan(&self.registry, operation_name, &mut variables)
             .map_err(|e| vec![e])?;
         let introspection = if plan.introspects {
             self.ask(document, operation_name, &variables, true).await?

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::{ErrorExtensionValues, PathSegment, ServerError};
 
+use super::output::Failure;
 use super::slots::Slots;
 use super::writer::escape;
 
@@ -75,15 +76,30 @@ impl<'a> Out<'a> {
     /// Counts one object; fails when the response has grown beyond its bounds.
     #[inline]
     pub(super) fn charge(&mut self) -> Done {
-        if self.objects_left == 0 || self.buf.len() > self.bytes_max {
-            return Err(self.fail(
-                "RESPONSE_TOO_LARGE",
-                "The response is larger than this server allows: ask for smaller pages (`first`, \
-                 `last`) or fewer nested lists.",
-            ));
+        if self.objects_left == 0 {
+            return Err(self.too_large());
         }
         self.objects_left -= 1;
         Ok(())
+    }
+
+    /// Fails when the response has grown beyond its bounds. Asked before each field: one object
+    /// may select the same long text a thousand times under other names.
+    #[inline]
+    pub(super) fn check_size(&mut self) -> Done {
+        if self.buf.len() > self.bytes_max {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_large(&mut self) -> Bubble {
+        self.fail(
+            "RESPONSE_TOO_LARGE",
+            "The response is larger than this server allows: ask for smaller pages (`first`, \
+             `last`) or fewer nested lists.",
+        )
     }
 
     /// Runs `f` below the path segment that `segment` makes; nothing is paid where nothing fails.
@@ -99,6 +115,16 @@ impl<'a> Out<'a> {
             error.path.push(segment());
         }
         done
+    }
+
+    /// Notes that the present value is missing, and writes null where that is allowed.
+    pub(super) fn absent(&mut self, failure: Failure<'_>, nullable: bool) -> Done {
+        let bubble = self.fail(failure.code, failure.message);
+        if !nullable {
+            return Err(bubble);
+        }
+        self.raw(b"null");
+        Ok(())
     }
 
     /// Notes an error at the present place; the value is the caller's to null.

@@ -116,14 +116,7 @@ impl<O: Output> Output for Part<O> {
     fn write<'a>(plan: &O::Plan, value: <Self::V as View>::Of<'a>, out: &mut Out<'a>) -> Done {
         match value {
             Ok(value) => O::write(plan, value, out),
-            Err(failure) => {
-                let bubble = out.fail(failure.code, failure.message);
-                if !O::NULLABLE {
-                    return Err(bubble);
-                }
-                out.raw(b"null");
-                Ok(())
-            }
+            Err(failure) => out.absent(failure, O::NULLABLE),
         }
     }
 }

@@ -8,14 +8,15 @@ use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{
     FragmentDefinition, OperationDefinition, OperationType, SelectionSet,
 };
-use async_graphql::{Name, PathSegment, Positioned, ServerError, ServerResult, Value};
+use async_graphql::{Name, PathSegment, Positioned, ServerResult, Value};
 
 use super::collect::{Found, Merged, Target};
 use super::declare::{Choice, Entity, Kind, Step, Type};
 use super::execute::Roots;
 use super::out::{Done, Out};
-use super::output::View;
-use super::slots::{CheckedArgs, Fill, Slot, Vars, bad_input, fill};
+use super::output::{At, View};
+use super::slots::variables::Vars;
+use super::slots::{CheckedArgs, Fill, Slot, bad_input, fill, refusal};
 
 /// What a plan's fields want loaded before the first walk that could miss it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +43,19 @@ pub(crate) struct Planner<'q> {
     pub(super) introspects: bool,
     path: Vec<PathSegment>,
     planned: usize,
-    memo: HashMap<(TypeId, Vec<usize>), Arc<dyn Any + Send + Sync>>,
+    /// The deepest level that was reached since it was last reset.
+    deepest: usize,
+    memo: HashMap<PlanKey, Known>,
+}
+
+/// A type, and the addresses of the selection sets that are compiled for it.
+type PlanKey = (TypeId, Vec<usize>);
+
+/// A plan that was compiled before.
+struct Known {
+    plan: Arc<dyn Any + Send + Sync>,
+    /// Field levels below the object.
+    height: usize,
 }
 
 impl<'q> Planner<'q> {
@@ -59,8 +72,19 @@ impl<'q> Planner<'q> {
             introspects: false,
             path: Vec::new(),
             planned: 0,
+            deepest: 0,
             memo: HashMap::new(),
         }
+    }
+
+    /// Notes that fields at `level` are planned, and refuses those that are too deep.
+    fn reach(&mut self, level: usize) -> ServerResult<()> {
+        self.deepest = self.deepest.max(level);
+        if level > DEPTH_MAX {
+            let message = format!("The operation is nested deeper than {DEPTH_MAX} levels.");
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
+        }
+        Ok(())
     }
 
     /// Reserves a slot for the arguments of `field`.
@@ -99,22 +123,28 @@ impl<T: Entity> ObjPlan<T> {
             .map(|set| std::ptr::from_ref(*set) as usize)
             .collect();
         let key = (TypeId::of::<T>(), addresses);
+        let level = planner.path.len();
         if let Some(known) = planner.memo.get(&key) {
-            return Ok(Arc::clone(known)
+            let plan = Arc::clone(&known.plan);
+            // It was compiled at another level, perhaps nearer to the root.
+            planner.reach(level + known.height)?;
+            return Ok(plan
                 .downcast()
                 .expect("the memo's key has the type of its value"));
         }
         planner.planned += 1;
         if planner.planned > PLANS_MAX {
-            return Err(ServerError::new(
-                "The operation selects too many fields.",
-                None,
-            ));
+            let message = "The operation selects too many fields.";
+            return Err(refusal("DOCUMENT_TOO_LARGE", message));
         }
+        let above = std::mem::replace(&mut planner.deepest, level);
         let plan = Arc::new(Self::fresh(planner, sets)?);
-        planner
-            .memo
-            .insert(key, Arc::clone(&plan) as Arc<dyn Any + Send + Sync>);
+        let known = Known {
+            plan: Arc::clone(&plan) as Arc<dyn Any + Send + Sync>,
+            height: planner.deepest - level,
+        };
+        planner.deepest = planner.deepest.max(above);
+        planner.memo.insert(key, known);
         Ok(plan)
     }
 
@@ -138,10 +168,7 @@ impl<T: Entity> ObjPlan<T> {
         }
         let mut fields = Vec::with_capacity(merged.len());
         for (name, field) in merged {
-            if planner.path.len() >= DEPTH_MAX {
-                let message = format!("The operation is nested deeper than {DEPTH_MAX} levels.");
-                return Err(bad_input(message, field.field.pos));
-            }
+            planner.reach(planner.path.len() + 1)?;
             planner.path.push(PathSegment::Field(name.to_string()));
             let step = compile_field::<T>(planner, declared, &field, &mut found)?;
             planner.path.pop();
@@ -168,6 +195,7 @@ impl<T: Entity> ObjPlan<T> {
                         out.raw(b",");
                     }
                     out.raw(&field.key);
+                    out.check_size()?;
                     let segment = || PathSegment::Field(field.name.to_string());
                     out.at(segment, |out| (field.step)(value, out))?;
                 }
@@ -217,7 +245,16 @@ fn compile_field<'q, T: Entity>(
     if let Some(need) = definition.need {
         need(&mut planner.needs);
     }
-    (definition.plan)(planner, field)
+    let step = (definition.plan)(planner, field)?;
+    let (Some(guard), nullable) = (definition.guard, definition.nullable) else {
+        return Ok(step);
+    };
+    Ok(Box::new(move |value, out: &mut Out<'_>| {
+        match guard(At(value)) {
+            Ok(()) => step(value, out),
+            Err(failure) => out.absent(failure, nullable),
+        }
+    }))
 }
 
 impl<T: Entity> ObjPlan<T> {

@@ -8,11 +8,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use async_graphql::indexmap::IndexMap;
-use async_graphql::parser::types::VariableDefinition;
 use async_graphql::{
     ErrorExtensionValues, InputObjectType, Name, PathSegment, Pos, Positioned, ServerError,
-    ServerResult, Value, Variables,
+    ServerResult, Value,
 };
+
+pub(super) mod variables;
+use variables::Vars;
 
 /// The parsed arguments of one request.
 pub(crate) type Slots = Arc<[Box<dyn Any + Send + Sync>]>;
@@ -23,12 +25,6 @@ pub(crate) trait CheckedArgs: InputObjectType + Clone + 'static {
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
-}
-
-/// The variables of a request and their definitions.
-pub(crate) struct Vars<'q> {
-    pub(crate) variables: &'q Variables,
-    pub(crate) definitions: &'q [Positioned<VariableDefinition>],
 }
 
 /// Where a request's arguments of one field are.
@@ -52,33 +48,6 @@ pub(super) type Fill =
     Box<dyn Fn(&Vars<'_>) -> ServerResult<Box<dyn Any + Send + Sync>> + Send + Sync>;
 
 impl Vars<'_> {
-    /// The value of a variable after its default.
-    pub(super) fn get(&self, name: &str) -> Option<Value> {
-        let definition = self.definitions.iter().find(|d| d.node.name.node == name)?;
-        self.variables
-            .get(&definition.node.name.node)
-            .or_else(|| definition.node.default_value())
-            .cloned()
-    }
-
-    /// Refuses a request that leaves out a variable which must have a value.
-    pub(super) fn check_required(&self) -> ServerResult<()> {
-        for definition in self.definitions {
-            let name = &definition.node.name.node;
-            let missing = !matches!(self.get(name), Some(value) if value != Value::Null);
-            if missing && !definition.node.var_type.node.nullable {
-                return Err(bad_input(
-                    format!(
-                        "Variable `${name}` of type `{}` needs a value.",
-                        definition.node.var_type
-                    ),
-                    definition.pos,
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Parses and checks the arguments of a field.
     pub(super) fn parse<A: CheckedArgs>(
         &self,
@@ -87,12 +56,7 @@ impl Vars<'_> {
     ) -> ServerResult<A> {
         let mut object = IndexMap::new();
         for (name, value) in arguments {
-            // An absent variable is an absent argument: the argument's default applies.
-            if let Ok(value) = value
-                .node
-                .clone()
-                .into_const_with(|n| self.get(&n).ok_or(()))
-            {
+            if let Some(value) = self.resolve(&value.node) {
                 object.insert(name.node.clone(), value);
             }
         }
@@ -120,9 +84,16 @@ pub(super) fn fill<A: CheckedArgs>(
 
 /// An error of the client's input.
 pub(super) fn bad_input(message: impl Into<String>, pos: Pos) -> ServerError {
-    let mut error = ServerError::new(message, Some(pos));
+    let mut error = refusal("BAD_USER_INPUT", message);
+    error.locations = vec![pos];
+    error
+}
+
+/// A refusal of the document as a whole.
+pub(super) fn refusal(code: &str, message: impl Into<String>) -> ServerError {
+    let mut error = ServerError::new(message, None);
     let mut extensions = ErrorExtensionValues::default();
-    extensions.set("code", "BAD_USER_INPUT");
+    extensions.set("code", code);
     error.extensions = Some(extensions);
     error
 }
