@@ -185,11 +185,7 @@ fn node<'a>(env: &'a Env<'a>, id: &str) -> Looked<'a, NodeOf<'a>> {
         Some(GlobalId::Branch(uid)) => turn(env, &uid)?.and_then(|leaf| {
             let graph = leaf.graph();
             let is_leaf = !graph.is_deleted(leaf.ix) && graph.children(leaf.ix).next().is_none();
-            let branch = graph.branch(leaf.ix);
-            is_leaf.then_some(NodeOf::Branch(BranchOf {
-                session: leaf.session,
-                branch,
-            }))
+            is_leaf.then_some(NodeOf::Branch(BranchOf { leaf }))
         }),
         Some(GlobalId::OutlineNode(uid)) => turn(env, &uid)?.map(NodeOf::Outline),
     })
@@ -200,8 +196,11 @@ fn id_kind(id: &str) -> &str {
 }
 
 fn turn<'a>(env: &'a Env<'a>, uid: &Uid) -> Looked<'a, TurnView<'a>> {
-    let session = env.session_of_turn(uid)?;
-    Ok(session.and_then(|s: SessionView<'a>| s.graph().find(uid).map(|ix| s.turn(ix))))
+    let Some(session) = env.session_of_turn(uid)? else {
+        return Ok(None);
+    };
+    session.loaded()?;
+    Ok(session.graph().find(uid).map(|ix| session.turn(ix)))
 }
 
 /// What to search for.
@@ -255,7 +254,15 @@ fn search<'a>(env: &'a Env<'a>, args: &SearchArgs) -> Looked<'a, TurnsOf<'a>> {
     let request = args
         .request()
         .expect("arguments were checked before the walk");
-    Ok(env.search(&request)?.map(|page| TurnsOf {
+    let Some(page) = env.search(&request)? else {
+        return Ok(None);
+    };
+    for hit in &page.hits {
+        if let Some(session) = env.session(&hit.session_uid)? {
+            session.loaded()?;
+        }
+    }
+    Ok(Some(TurnsOf {
         entries: Entries::Found(env, page),
         has_next: page.has_next,
         has_previous: args.after.is_some(),
@@ -348,6 +355,10 @@ impl Entity for BranchDiff {
             for hunk in text_diff(env.keep_text(a), env.keep_text(b)) {
                 push((hunk.op, hunk.text));
             }
+        })
+        .guard(|At(d)| {
+            let mut turns = d.only_a.iter().chain(d.only_b);
+            turns.try_for_each(|&ix| d.session.turn(ix).text().map(drop))
         })
         .doc("How the text of the first branch becomes that of the second.");
     }

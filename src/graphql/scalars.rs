@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use super::engine::{Out, enumeration, leaf};
 use crate::domain::{self, Timestamp, Uid};
 
-/// Key as stored in the database (text; UUIDv7 where turngraph minted it). Use it to join with
-/// extracts of the database; use `id` everywhere else.
+/// The scalar `Uid`.
 #[derive(Clone, Debug)]
 pub(crate) struct UidScalar(pub(crate) String);
 
+/// Key as stored in the database (text; UUIDv7 where turngraph minted it). Use it to join with
+/// extracts of the database; use `id` everywhere else.
 #[Scalar(name = "Uid")]
 impl ScalarType for UidScalar {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -26,11 +27,12 @@ impl ScalarType for UidScalar {
     }
 }
 
-/// RFC 3339 instant, always UTC with milliseconds, e.g. `2026-01-31T09:15:00.123Z`. Any offset is
-/// accepted as input.
+/// The scalar `DateTime`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DateTimeScalar(pub(crate) Timestamp);
 
+/// RFC 3339 instant, always UTC with milliseconds, e.g. `2026-01-31T09:15:00.123Z`. Any offset is
+/// accepted as input.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339"
@@ -50,10 +52,11 @@ impl ScalarType for DateTimeScalar {
     }
 }
 
-/// Any JSON value, passed through byte for byte.
+/// The scalar `JSON`.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonScalar(pub(crate) Value);
 
+/// Any JSON value, passed through byte for byte.
 #[Scalar(
     name = "JSON",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259"
@@ -68,10 +71,11 @@ impl ScalarType for JsonScalar {
     }
 }
 
-/// Opaque position in the changes of the record store: never parse it, only send it back.
+/// The scalar `Revision`.
 #[derive(Clone, Debug)]
 pub(crate) struct RevisionScalar(String);
 
+/// Opaque position in the changes of the record store: never parse it, only send it back.
 #[Scalar(name = "Revision")]
 impl ScalarType for RevisionScalar {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -14,11 +14,26 @@ use crate::reads::{ListingPage, ListingRequest, SearchPage, SearchRequest, Sessi
 
 use super::load::{Data, Known};
 use super::misses::{Body, Misses, want};
-use super::session::SessionData;
+use super::session::{SessionData, Turns};
 use super::views::SessionView;
 
 /// Answer to a look-up: `Ok(None)` is "no such thing", also while it is being loaded.
 pub(crate) type Looked<'a, T> = Result<Option<T>, Failure<'a>>;
+
+/// Pages of sessions, counts and searches in one operation, each at most: every one is a statement
+/// of its own, and a document has room for thousands of aliases.
+const LISTS_MAX: usize = 32;
+
+fn within_lists(asked: usize) -> Result<(), Failure<'static>> {
+    if asked < LISTS_MAX {
+        return Ok(());
+    }
+    Err(Failure {
+        code: "BAD_USER_INPUT",
+        message: "The operation asks for more than 32 lists, counts or searches of this kind; \
+                  split it into several requests.",
+    })
+}
 
 /// The environment of one walk.
 pub(crate) struct Env<'a> {
@@ -114,7 +129,7 @@ impl<'a> Env<'a> {
                 } else {
                     &mut misses.sessions
                 };
-                want(wants, uid.clone());
+                wants.insert(uid.clone());
                 Ok(None)
             }
         }
@@ -127,7 +142,7 @@ impl<'a> Env<'a> {
             Some(Known::Missing) => Ok(None),
             Some(Known::Failed(kind)) => Err(failure_of(*kind)),
             None => {
-                want(&mut self.misses.borrow_mut().turns, turn.clone());
+                self.misses.borrow_mut().turns.insert(turn.clone());
                 Ok(None)
             }
         }
@@ -139,7 +154,9 @@ impl<'a> Env<'a> {
             Some(Ok(page)) => Ok(Some(page)),
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
-                want(&mut self.misses.borrow_mut().listings, request.clone());
+                let mut misses = self.misses.borrow_mut();
+                within_lists(self.data.listings_len() + misses.listings.len())?;
+                want(&mut misses.listings, request.clone());
                 Ok(None)
             }
         }
@@ -151,10 +168,9 @@ impl<'a> Env<'a> {
             Some(Ok(count)) => Ok(Some(*count)),
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
-                want(
-                    &mut self.misses.borrow_mut().counts,
-                    (filter.clone(), up_to),
-                );
+                let mut misses = self.misses.borrow_mut();
+                within_lists(self.data.counts_len() + misses.counts.len())?;
+                want(&mut misses.counts, (filter.clone(), up_to));
                 Ok(None)
             }
         }
@@ -166,7 +182,9 @@ impl<'a> Env<'a> {
             Some(Ok(page)) => Ok(Some(page)),
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
-                want(&mut self.misses.borrow_mut().searches, request.clone());
+                let mut misses = self.misses.borrow_mut();
+                within_lists(self.data.searches_len() + misses.searches.len())?;
+                want(&mut misses.searches, request.clone());
                 Ok(None)
             }
         }
@@ -175,12 +193,12 @@ impl<'a> Env<'a> {
     /// The turns of a session; none while they are being loaded.
     pub(super) fn graph(&'a self, session: &'a SessionData) -> &'a SessionGraph {
         match &session.graph {
-            Some(graph) => graph,
-            None => {
-                want(
-                    &mut self.misses.borrow_mut().graphs,
-                    session.row.uid.clone(),
-                );
+            Turns::Here(graph) => graph,
+            // Whoever shows turns has asked `SessionView::loaded` before.
+            Turns::Failed(_) => &self.no_turns,
+            Turns::Unknown => {
+                let uid = session.row.uid.clone();
+                self.misses.borrow_mut().graphs.insert(uid);
                 &self.no_turns
             }
         }

@@ -10,7 +10,7 @@ use crate::reads::{
 };
 
 use super::misses::{Body, Misses};
-use super::session::SessionData;
+use super::session::{SessionData, Turns};
 
 mod loaders;
 pub(crate) use loaders::Loader;
@@ -83,6 +83,18 @@ impl Data {
             .map(|(_, page)| page)
     }
 
+    pub(super) fn listings_len(&self) -> usize {
+        self.listings.len()
+    }
+
+    pub(super) fn counts_len(&self) -> usize {
+        self.counts.len()
+    }
+
+    pub(super) fn searches_len(&self) -> usize {
+        self.searches.len()
+    }
+
     pub(super) fn count(
         &self,
         filter: &SessionFilter,
@@ -107,7 +119,7 @@ impl Data {
     /// Enters a session that a command has just written, with its turns.
     pub(crate) fn put_graph(&mut self, session: SessionWithGraph) {
         let slot = self.put_row(session.row);
-        self.sessions[slot].graph = Some(session.graph);
+        self.sessions[slot].graph = Turns::Here(session.graph);
     }
 
     fn put_row(&mut self, row: Arc<SessionRow>) -> usize {
@@ -132,13 +144,11 @@ impl Data {
         let mut places = HashMap::new();
         for &(_, slot, ix) in misses.bodies.iter().filter(|(b, _, _)| *b == body) {
             let session = &mut self.sessions[slot];
-            let Some(graph) = session.graph.clone() else {
+            let Turns::Here(graph) = &session.graph else {
                 continue;
             };
-            if places
-                .insert(graph.turn(ix).uid.clone(), (slot, ix))
-                .is_none()
-            {
+            let turn = graph.turn(ix).uid.clone();
+            if places.insert(turn, (slot, ix)).is_none() {
                 session.mark(body, ix, false);
             }
         }
@@ -160,7 +170,23 @@ impl Data {
         }
     }
 
+    /// Enters that the turns of a session cannot be had. A session whose row is here stays here:
+    /// only what needs its turns fails.
     fn put_failed(&mut self, uid: &Uid, kind: LoadFailure) {
-        self.slots.insert(uid.clone(), Known::Failed(kind));
+        match self.slots.get(uid) {
+            Some(Known::Here(slot)) => self.sessions[*slot].graph = Turns::Failed(kind),
+            _ => {
+                self.slots.insert(uid.clone(), Known::Failed(kind));
+            }
+        }
+    }
+
+    /// Enters that a session whose turns were asked for does not exist.
+    fn put_gone(&mut self, uid: &Uid) {
+        match self.slots.get(uid) {
+            // Its row was read, and it was purged before its turns were.
+            Some(Known::Here(_)) => self.put_failed(uid, LoadFailure::Conflict),
+            _ => self.put_missing(std::slice::from_ref(uid), None),
+        }
     }
 }

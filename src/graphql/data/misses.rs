@@ -1,5 +1,7 @@
 //! `Misses`: what a walk wanted and did not find.
 
+use std::collections::HashSet;
+
 use crate::domain::Uid;
 use crate::reads::{ListingRequest, SearchRequest, SessionFilter};
 
@@ -23,11 +25,11 @@ impl Body {
 #[derive(Debug, Default)]
 pub(crate) struct Misses {
     /// Sessions by key.
-    pub(crate) sessions: Vec<Uid>,
+    pub(crate) sessions: HashSet<Uid>,
     /// Sessions whose turns are wanted too.
-    pub(crate) graphs: Vec<Uid>,
+    pub(crate) graphs: HashSet<Uid>,
     /// Turns whose session is not known.
-    pub(crate) turns: Vec<Uid>,
+    pub(crate) turns: HashSet<Uid>,
     /// Content of turns: kind, place of the session, index of the turn.
     pub(crate) bodies: Vec<(Body, usize, usize)>,
     /// Pages of the account's sessions.
@@ -51,7 +53,7 @@ impl Misses {
     }
 }
 
-/// Adds `wanted` unless it is there.
+/// Adds `wanted` unless it is there; for wants of which there are few.
 pub(crate) fn want<T: PartialEq>(wants: &mut Vec<T>, wanted: T) {
     if !wants.contains(&wanted) {
         wants.push(wanted);

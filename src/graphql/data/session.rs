@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::step::StepHead;
 use crate::domain::{SessionGraph, SessionRow, StepRow};
+use crate::reads::ReadErrorKind;
 
 use super::misses::Body;
 
@@ -19,13 +20,24 @@ pub(crate) enum Loaded<T> {
     Failed,
 }
 
+/// The turns of a session.
+#[derive(Debug)]
+pub(super) enum Turns {
+    /// Nobody asked yet.
+    Unknown,
+    /// They are here.
+    Here(Arc<SessionGraph>),
+    /// The store failed.
+    Failed(ReadErrorKind),
+}
+
 /// A session that the account may see.
 #[derive(Debug)]
 pub(crate) struct SessionData {
     /// Its own row.
     pub(crate) row: Arc<SessionRow>,
     /// Its turns, once they were wanted.
-    pub(crate) graph: Option<Arc<SessionGraph>>,
+    pub(super) graph: Turns,
     prompts: Vec<Loaded<String>>,
     steps: Vec<Loaded<Vec<StepRow>>>,
     heads: Vec<Loaded<Vec<StepHead>>>,
@@ -35,7 +47,7 @@ impl SessionData {
     pub(super) fn new(row: Arc<SessionRow>) -> Self {
         Self {
             row,
-            graph: None,
+            graph: Turns::Unknown,
             prompts: Vec::new(),
             steps: Vec::new(),
             heads: Vec::new(),

@@ -7,12 +7,12 @@ use crate::domain::step::StepHead;
 use crate::domain::step::content::StepContent;
 use crate::domain::{Revision, SessionGraph, SessionRow, StepRow, StepType, TurnRole, TurnRow};
 use crate::graphql::engine::Failure;
-use crate::graphql::error::STORE_FAILURE;
+use crate::graphql::error::{STORE_FAILURE, failure_of};
 use crate::graphql::ids::IdOf;
 
 use super::env::Env;
 use super::misses::Body;
-use super::session::{Loaded, SessionData};
+use super::session::{Loaded, SessionData, Turns};
 
 /// A session.
 #[derive(Clone, Copy)]
@@ -46,6 +46,15 @@ impl<'a> SessionView<'a> {
         &self.data().row
     }
 
+    /// Whether its turns can be had; `Ok` also while they are being loaded.
+    pub(crate) fn loaded(self) -> Result<(), Failure<'a>> {
+        match &self.data().graph {
+            Turns::Failed(kind) => Err(failure_of(*kind)),
+            Turns::Here(_) | Turns::Unknown => Ok(()),
+        }
+    }
+
+    /// Its turns; none while they are being loaded, or where that failed (ask [`Self::loaded`]).
     pub(crate) fn graph(self) -> &'a SessionGraph {
         self.env.graph(self.data())
     }

@@ -5,7 +5,7 @@ use async_graphql::Enum;
 use crate::commands::{self, UserErrorCode as DomainCode};
 use crate::domain::Revision;
 use crate::graphql::data::{Env, SessionView, StepView, TurnView};
-use crate::graphql::engine::{At, Entity, Obj, Str, Type, View, leaf};
+use crate::graphql::engine::{At, Entity, Failure, Obj, Str, Type, View, leaf};
 use crate::graphql::ids::{Id, IdOf};
 use crate::graphql::scalars::Rev;
 use crate::graphql::types::session::Session;
@@ -77,6 +77,14 @@ impl<'a> PayloadOf<'a> {
             if let Some((at, row)) = stored.iter().enumerate().find(|(_, row)| row.idx == *idx) {
                 push(turn.step(at, row));
             }
+        }
+    }
+
+    /// Whether the steps that were written could be read back.
+    fn steps_loaded(self) -> Result<(), Failure<'a>> {
+        match self.done() {
+            Some((session, Subject::Steps(steps))) => session.turn(steps.turn).steps().map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -169,12 +177,14 @@ payload!(AppendAgentTurnPayload, "appendAgentTurn", |t| {
 });
 payload!(AppendStepsPayload, "appendSteps", |t| {
     t.list::<Obj<Step>>("steps", |At(p), push| p.each_step(push))
+        .guard(|At(p)| p.steps_loaded())
         .doc("The new steps.");
     t.field::<Option<Obj<AgentTurn>>>("agentTurn", |At(p)| p.turn())
         .doc("Their turn.");
 });
 payload!(UpdateStepPayload, "updateStep", |t| {
     t.field::<Option<Obj<Step>>>("step", |At(p)| p.step())
+        .guard(|At(p)| p.steps_loaded())
         .doc("The step after the write.");
 });
 payload!(ActivateTurnPayload, "activateTurn", |t| {

@@ -17,17 +17,17 @@ use super::turn_fields::{PreviewArgs, count};
 /// A branch while it is written.
 #[derive(Clone, Copy)]
 pub(crate) struct BranchOf<'a> {
-    pub(crate) session: SessionView<'a>,
-    pub(crate) branch: GraphBranch,
+    pub(crate) leaf: TurnView<'a>,
 }
 
 impl<'a> BranchOf<'a> {
-    pub(crate) fn leaf(self) -> TurnView<'a> {
-        self.session.turn(self.branch.leaf)
+    /// What the graph says of it; walks up the branch, so it is asked only where it is shown.
+    fn branch(self) -> GraphBranch {
+        self.leaf.graph().branch(self.leaf.ix)
     }
 
     fn updated_at(self) -> Timestamp {
-        let leaf = self.leaf().row();
+        let leaf = self.leaf.row();
         leaf.finished_at
             .map_or(leaf.created_at, |done| done.max(leaf.created_at))
     }
@@ -50,18 +50,19 @@ impl Entity for Branch {
     fn declare(t: &mut Type<Self>) {
         t.doc("A path from a root to a turn without children, named by that turn.")
             .implements::<Node>();
-        t.field::<Id>("id", |At(b)| IdOf::of("Branch", &b.leaf().row().uid))
+        t.field::<Id>("id", |At(b)| IdOf::of("Branch", &b.leaf.row().uid))
             .doc("Global id: opaque, usable in `node(id:)` while the leaf has no children.");
-        t.field::<Obj<Turn>>("leaf", |At(b)| b.leaf())
+        t.field::<Obj<Turn>>("leaf", |At(b)| b.leaf)
             .doc("Its last turn.");
         t.field::<Option<Obj<Turn>>>("forkPoint", |At(b)| {
-            b.branch.fork_point.map(|ix| b.session.turn(ix))
+            let fork_point = b.branch().fork_point;
+            fork_point.map(|ix| b.leaf.session.turn(ix))
         })
         .doc("The nearest turn above with more than one child; null when its path never forks.");
-        t.field::<Int>("length", |At(b)| count(b.branch.length))
+        t.field::<Int>("length", |At(b)| count(b.leaf.graph().depth(b.leaf.ix) + 1))
             .doc("Number of turns from the root to the leaf.");
         t.field::<Bool>("isActive", |At(b)| {
-            b.session.graph().active_leaf() == Some(b.branch.leaf)
+            b.leaf.graph().active_leaf() == Some(b.leaf.ix)
         })
         .doc("Whether it is the path that the user sees.");
         t.field::<Instant>("updatedAt", |At(b)| b.updated_at())
@@ -72,8 +73,8 @@ impl Entity for Branch {
 }
 
 fn title<'a>(branch: BranchOf<'a>, args: &PreviewArgs) -> Result<&'a str, Failure<'a>> {
-    let turn = title_turn(branch.session.graph(), &branch.branch);
-    branch.session.turn(turn).preview(args.chars())
+    let turn = title_turn(branch.leaf.graph(), &branch.branch());
+    branch.leaf.session.turn(turn).preview(args.chars())
 }
 
 /// A page of branches while it is written.
@@ -125,13 +126,8 @@ impl List for Branches {
         let graph = of.session.graph();
         for &leaf in of.page {
             let cursor = CursorOf::Number(graph.turn(leaf).seq.into());
-            push((
-                cursor,
-                BranchOf {
-                    session: of.session,
-                    branch: graph.branch(leaf),
-                },
-            ));
+            let leaf = of.session.turn(leaf);
+            push((cursor, BranchOf { leaf }));
         }
     }
 

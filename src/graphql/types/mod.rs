@@ -3,12 +3,10 @@
 pub(crate) mod account;
 pub(crate) mod branch;
 pub(crate) mod connection;
-pub(crate) mod content;
 pub(crate) mod node;
 pub(crate) mod outline;
 pub(crate) mod page;
 pub(crate) mod session;
 pub(crate) mod step;
-pub(crate) mod step_parts;
 pub(crate) mod turn;
 pub(crate) mod turn_fields;

@@ -6,9 +6,9 @@ use crate::graphql::ids::{Id, IdOf};
 
 use super::account::{Account, AccountOf};
 use super::branch::{Branch, BranchOf};
-use super::content;
 use super::outline::OutlineNode;
 use super::session::Session;
+use super::step::content;
 use super::turn::{AgentTurn, HumanTurn, agent, human};
 
 /// Any node.
@@ -45,7 +45,7 @@ impl Entity for Node {
             NodeOf::Session(s) => IdOf::of("Session", &s.row().uid),
             NodeOf::Turn(t) => t.id(),
             NodeOf::Step(s) => s.id(),
-            NodeOf::Branch(b) => IdOf::of("Branch", &b.leaf().row().uid),
+            NodeOf::Branch(b) => IdOf::of("Branch", &b.leaf.row().uid),
             NodeOf::Outline(t) => IdOf::of("OutlineNode", &t.row().uid),
         })
         .doc("Global id: opaque, stable, usable in `node(id:)`.");

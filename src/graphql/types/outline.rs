@@ -73,6 +73,7 @@ impl Entity for OutlineNode {
                 }
             }
         })
+        .guard(|At(t)| t.heads().map(drop))
         .doc("Types of its steps, each once, in the order of their first use.");
         t.field::<Part<Str>>("label", |At(t)| label(t))
             .doc("A few words: the beginning of the prompt, or the model that answered.");

@@ -16,7 +16,7 @@ use super::node::Node;
 use super::outline::{Outline, outline};
 use super::page::{BranchPage, OutlinePage, TurnPage};
 use super::turn::Turn;
-use super::turn_fields::{Turns, TurnsOf, count, page_of};
+use super::turn_fields::{Turns, TurnsOf, count, page_of, page_of_path};
 
 /// The family of sessions.
 pub(crate) struct SessionV;
@@ -70,9 +70,11 @@ fn row_fields(t: &mut Type<Session>) {
 
 fn graph_fields(t: &mut Type<Session>) {
     t.field::<Rev>("revision", |At(s)| s.revision())
+        .guard(|At(s)| s.loaded())
         .doc("What this answer holds of the session: send it back as `atLeast` to see no less.");
     t.field::<Int>("turnCount", |At(s)| count(s.graph().living().count()))
         .needs(|n| n.graph = true)
+        .guard(|At(s)| s.loaded())
         .doc("Number of turns that are not deleted, on all branches.");
     t.field::<Int>("branchCount", |At(s)| {
         let graph = s.graph();
@@ -84,11 +86,13 @@ fn graph_fields(t: &mut Type<Session>) {
         )
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("Number of branches, that is, of turns without children.");
     t.field::<Option<Obj<Turn>>>("activeLeaf", |At(s)| {
         s.graph().active_leaf().map(|ix| s.turn(ix))
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("Last turn of the active path; null for an empty session.");
     t.list::<Obj<DamageType>>("damage", |At(s), push| {
         s.graph()
@@ -97,37 +101,44 @@ fn graph_fields(t: &mut Type<Session>) {
             .for_each(|damage| push((s, damage)));
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("What is wrong with the stored turns (written by other programs); empty when sound.");
 }
 
 fn list_fields(t: &mut Type<Session>) {
     type Listed = Option<Obj<Connection<Turns>>>;
     t.field_with::<TurnPage, Listed>("activePath", |At(s), page| {
-        Some(page_of(s, s.graph().active_path(), page))
+        Some(page_of_path(s, s.graph().active_path(), page))
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("Root-to-leaf path that the user sees; `last: 20` is the tail that a chat screen needs.");
     t.field_with::<PathArgs, Part<Listed>>("path", |At(s), args| path(s, args))
         .needs(|n| n.graph = true)
+        .guard(|At(s)| s.loaded())
         .doc("Root-to-leaf path through any turn, continued from there by its active children.");
     t.field_with::<TurnPage, Listed>("roots", |At(s), page| {
         let roots: Vec<usize> = s.graph().roots().collect();
         Some(page_of(s, &roots, page))
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("First turns; several where the first prompt was edited.");
     t.field_with::<TurnsArgs, Part<Listed>>("turns", |At(s), args| turns(s, args))
         .needs(|n| n.graph = true)
+        .guard(|At(s)| s.loaded())
         .doc("All turns of all branches in the order of `seq`.");
     t.field_with::<BranchPage, Option<Obj<Connection<Branches>>>>("branches", |At(s), page| {
         Some(branches(s, page))
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("Root-to-leaf paths, one for every turn without children.");
     t.field_with::<OutlinePage, Option<Obj<Connection<Outline>>>>("outline", |At(s), page| {
         Some(outline(s, page))
     })
     .needs(|n| n.graph = true)
+    .guard(|At(s)| s.loaded())
     .doc("The whole tree without content, for drawing.");
 }
 
@@ -158,7 +169,7 @@ fn path<'a>(s: SessionView<'a>, args: &PathArgs) -> Result<Option<TurnsOf<'a>>, 
         return Ok(None);
     };
     match graph.find(&uid) {
-        Some(ix) => Ok(Some(page_of(s, &graph.path_through(ix), &args.page))),
+        Some(ix) => Ok(Some(page_of_path(s, &graph.path_through(ix), &args.page))),
         None if graph.is_empty() => Ok(None),
         None => Err(Failure {
             code: "NOT_FOUND",
@@ -262,9 +273,12 @@ impl Entity for ForkOriginType {
         })
         .doc("The session; null when it is gone.");
         t.field::<Part<Option<Obj<Turn>>>>("turn", |At(f)| {
-            let session = f.env.session(&f.origin.session_uid)?;
-            let found = |s: SessionView<'_>| s.graph().find(&f.origin.turn_uid);
-            Ok(session.and_then(|s| found(s).map(|ix| s.turn(ix))))
+            let Some(session) = f.env.session(&f.origin.session_uid)? else {
+                return Ok(None);
+            };
+            session.loaded()?;
+            let found = session.graph().find(&f.origin.turn_uid);
+            Ok(found.map(|ix| session.turn(ix)))
         })
         .doc("The turn; null when it is gone.");
         t.field::<Instant>("at", |At(f)| f.origin.at).doc("When.");

@@ -8,10 +8,13 @@ use crate::graphql::engine::{At, CheckedArgs, Entity, Int, Kind, Obj, Str, Type,
 use crate::graphql::ids::Id;
 use crate::graphql::scalars::{Instant, JsonScalar, StepKind, StepType};
 
-use super::content::possible_steps;
+pub(crate) mod content;
+mod parts;
+
 use super::node::Node;
-use super::step_parts::ToolCall;
 use super::turn::AgentTurn;
+use content::possible_steps;
+use parts::ToolCall;
 
 /// The family of steps.
 pub(crate) struct StepV;

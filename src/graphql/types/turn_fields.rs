@@ -37,6 +37,9 @@ pub(crate) struct TurnsOf<'a> {
 pub(crate) enum Entries<'a> {
     /// Turns of one session; their cursors are their numbers.
     OfSession(SessionView<'a>, &'a [usize]),
+    /// Turns on one path of a session; their cursors are their places on it, because a turn that
+    /// another program wrote may have a higher number than its child.
+    OnPath(SessionView<'a>, &'a [usize]),
     /// Turns of many sessions, as a search found them.
     Found(&'a Env<'a>, &'a SearchPage),
 }
@@ -69,9 +72,15 @@ impl List for Turns {
                     ));
                 }
             }
+            Entries::OnPath(session, page) => {
+                for &ix in page {
+                    let place = session.graph().depth(ix);
+                    push((CursorOf::Number(place_cursor(place)), session.turn(ix)));
+                }
+            }
             Entries::Found(env, page) => {
                 for hit in &page.hits {
-                    // A session that cannot be read now is left out; the next walk finds it.
+                    // What failed was asked for before; this is still being loaded, or gone.
                     let Ok(Some(session)) = env.session(&hit.session_uid) else {
                         continue;
                     };
@@ -100,6 +109,26 @@ pub(crate) fn page_of<'a>(session: SessionView<'a>, all: &[usize], page: &TurnPa
         has_next: page.has_next,
         has_previous: page.has_previous,
     }
+}
+
+/// One page of a path, from the root down.
+pub(crate) fn page_of_path<'a>(
+    session: SessionView<'a>,
+    path: &[usize],
+    page: &TurnPage,
+) -> TurnsOf<'a> {
+    let graph = session.graph();
+    let page = page.slice(path.len(), |place| place_cursor(graph.depth(path[place])));
+    let places = session.env.keep(path[page.start..page.end].iter().copied());
+    TurnsOf {
+        entries: Entries::OnPath(session, places),
+        has_next: page.has_next,
+        has_previous: page.has_previous,
+    }
+}
+
+fn place_cursor(depth: usize) -> i64 {
+    i64::try_from(depth).unwrap_or(i64::MAX)
 }
 
 /// How much of a text.
@@ -223,7 +252,7 @@ fn list_fields<T: Entity<V = TurnV>>(t: &mut Type<T>) {
     })
     .doc("The turns with the same parent, this one included, oldest first.");
     t.field_with::<TurnPage, Listed>("ancestors", |At(t), page| {
-        t.listed(t.graph().ancestors(t.ix).into_iter(), page)
+        Some(page_of_path(t.session, &t.graph().ancestors(t.ix), page))
     })
     .doc("The turns above it, from the root down; `last: 5` are the five nearest.");
 }

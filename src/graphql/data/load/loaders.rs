@@ -1,7 +1,7 @@
 //! The loaders of one request: one `dataloader` per kind, which cuts long key lists into
 //! statements of bounded size and runs each with a deadline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Loader {
         for (uid, answer) in graphs {
             match answer {
                 Ok(Some(session)) => data.put_graph(session),
-                Ok(None) => data.put_missing(&[uid], None),
+                Ok(None) => data.put_gone(&uid),
                 Err(kind) => data.put_failed(&uid, kind),
             }
         }
@@ -119,7 +119,7 @@ impl Loader {
         }
     }
 
-    async fn sessions(&self, uids: &[Uid]) -> HashMap<Uid, Answer<Arc<SessionRow>>> {
+    async fn sessions(&self, uids: &HashSet<Uid>) -> HashMap<Uid, Answer<Arc<SessionRow>>> {
         let (reads, account) = (Arc::clone(&self.reads), self.account.clone());
         let read = move |uids: Vec<Uid>| {
             let (reads, account) = (Arc::clone(&reads), account.clone());
@@ -134,7 +134,7 @@ impl Loader {
         run(uids, read).await
     }
 
-    async fn graphs(&self, uids: &[Uid]) -> HashMap<Uid, Answer<SessionWithGraph>> {
+    async fn graphs(&self, uids: &HashSet<Uid>) -> HashMap<Uid, Answer<SessionWithGraph>> {
         let (reads, account) = (Arc::clone(&self.reads), self.account.clone());
         let read = move |uids: Vec<Uid>| {
             let (reads, account) = (Arc::clone(&reads), account.clone());
@@ -216,7 +216,7 @@ impl Loader {
             let reads = Arc::clone(&reads);
             async move { Ok(reads.prompts(&turns).await?.into_iter().collect()) }
         };
-        run(&keys_of(places), read).await
+        run(places.keys(), read).await
     }
 
     async fn steps(&self, places: &Places) -> HashMap<Uid, Answer<Vec<StepRow>>> {
@@ -225,7 +225,7 @@ impl Loader {
             let reads = Arc::clone(&reads);
             async move { Ok(grouped(reads.steps(&turns).await?, |s| s.turn_uid.clone())) }
         };
-        run(&keys_of(places), read).await
+        run(places.keys(), read).await
     }
 
     async fn heads(&self, places: &Places) -> HashMap<Uid, Answer<Vec<StepHead>>> {
@@ -238,12 +238,8 @@ impl Loader {
                 }))
             }
         };
-        run(&keys_of(places), read).await
+        run(places.keys(), read).await
     }
-}
-
-fn keys_of(places: &Places) -> Vec<Uid> {
-    places.keys().cloned().collect()
 }
 
 /// Session slot and turn index by turn key.
@@ -258,20 +254,24 @@ fn grouped<T>(rows: Vec<T>, turn: impl Fn(&T) -> Uid) -> HashMap<Uid, Vec<T>> {
 }
 
 /// Loads all `keys` through one loader.
-async fn run<K, V, F, Fut>(keys: &[K], read: F) -> HashMap<K, Answer<V>>
+async fn run<'k, K, V, F, Fut>(
+    keys: impl IntoIterator<Item = &'k K>,
+    read: F,
+) -> HashMap<K, Answer<V>>
 where
     K: Eq + Hash + Clone + std::fmt::Debug + Send + Sync + 'static,
     V: Clone + Send + 'static,
     F: FnMut(Vec<K>) -> Fut + Send + 'static,
     Fut: Future<Output = ReadResult<HashMap<K, V>>> + Send,
 {
+    let keys: Vec<K> = keys.into_iter().cloned().collect();
     if keys.is_empty() {
         return HashMap::new();
     }
     let loader = Batches::new(Batch(read))
         .with_yield_count(1)
         .with_max_batch_size(KEYS_MAX);
-    let loaded = loader.try_load_many(keys.to_vec()).await;
+    let loaded = loader.try_load_many(keys.clone()).await;
     loaded.unwrap_or_else(|error| {
         tracing::error!(error = %error, "a loader gave no answer");
         keys.iter()

@@ -14,12 +14,12 @@ use crate::graphql::data::{StepView, TurnView};
 use crate::graphql::engine::{At, CheckedArgs, Entity, Float, Int, Obj, Str, Type};
 use crate::graphql::scalars::Json;
 
-use super::node::Node;
-use super::step::{Step, StepV, TextArgs, step_fields};
-use super::step_parts::{
+use super::super::node::Node;
+use super::super::turn::HumanTurn;
+use super::parts::{
     CardAction, Citation, LabelScore, Media, RetrievedDocument, TableColumn, WebResult,
 };
-use super::turn::HumanTurn;
+use super::{Step, StepV, TextArgs, step_fields};
 
 /// The type that a step is written as; none is `MalformedStep`.
 fn type_of(step: StepView<'_>) -> Option<domain::StepType> {
