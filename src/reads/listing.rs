@@ -1,13 +1,22 @@
 //! Pages of an account's sessions that lose nobody.
 //!
 //! In the order "most recently active first" a session that becomes active while a client pages
-//! jumps to the front, behind the client's back. So a cursor carries the instant of the first
-//! page: sessions are listed up to that instant, and the last page is followed by those that have
-//! been active since. A client may see such a session twice and drops repeats by id.
+//! jumps to the front, behind the client's back. So this order is listed in **passes**: the first
+//! pass is the whole list, and each further pass holds the sessions that were written to since
+//! the pass before it began, until a pass finds none. A cursor carries its pass. A client may see
+//! a session twice and drops repeats by id.
+//!
+//! `last_activity_at` is exact to a minute only, so a pass asks the store for whole minutes and
+//! leaves out the sessions whose `rev` says that they were not written to since.
 
 use crate::domain::{Clock, SessionRow, Timestamp, Uid};
 use crate::stores::listing::{SessionFilter, SessionListing, SessionOrder};
 use crate::stores::{RecordStore, StoreError};
+
+/// Rows asked for at least where some may be left out, so that one statement is enough.
+const CANDIDATES_MIN: usize = 200;
+/// Microseconds of a minute.
+const MINUTE: i64 = 60_000_000;
 
 /// What a client asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +38,19 @@ pub struct ListingRequest {
 /// A place in a list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListingCursor {
-    /// Instant of the first page; only in the order of activity.
-    since: Option<Timestamp>,
-    /// Whether the place is among the sessions that were active after `since`.
-    moved: bool,
+    pass: Pass,
     /// Value of the ordered column.
     at: Timestamp,
     uid: Uid,
+}
+
+/// One run through the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Pass {
+    /// When it began; only where another pass may follow.
+    begun: Option<Timestamp>,
+    /// When the pass before it began: only sessions written to since. The first pass has none.
+    since: Option<Timestamp>,
 }
 
 /// One page.
@@ -54,21 +69,32 @@ impl ListingCursor {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, '~');
         let at = Timestamp(parts.next()?.parse().ok()?);
-        let since = match parts.next()? {
-            "" => None,
-            micros => Some(Timestamp(micros.parse().ok()?)),
+        let mut instant = || match parts.next()? {
+            "" => Some(None),
+            micros => Some(Some(Timestamp(micros.parse().ok()?))),
         };
-        let moved = match parts.next()? {
-            "0" => false,
-            "1" => true,
-            _ => return None,
+        let pass = Pass {
+            begun: instant()?,
+            since: instant()?,
         };
         Some(Self {
-            since,
-            moved,
+            pass,
             at,
             uid: Uid::parse(parts.next()?).ok()?,
         })
+    }
+
+    fn of(row: &SessionRow, order: SessionOrder, pass: Pass) -> Self {
+        let at = if order.by_activity() {
+            row.last_activity_at
+        } else {
+            row.created_at
+        };
+        Self {
+            pass,
+            at,
+            uid: row.uid.clone(),
+        }
     }
 
     fn key(&self) -> (Timestamp, Uid) {
@@ -78,18 +104,29 @@ impl ListingCursor {
 
 impl std::fmt::Display for ListingCursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let since = self
-            .since
-            .map(|since| since.0.to_string())
-            .unwrap_or_default();
-        write!(
-            f,
-            "{}~{since}~{}~{}",
-            self.at.0,
-            u8::from(self.moved),
-            self.uid
-        )
+        let micros = |at: Option<Timestamp>| at.map(|at| at.0.to_string()).unwrap_or_default();
+        let (begun, since) = (micros(self.pass.begun), micros(self.pass.since));
+        write!(f, "{}~{begun}~{since}~{}", self.at.0, self.uid)
     }
+}
+
+/// The last microsecond before the minute of `at`; cursors come from clients and may say anything.
+fn minute_before(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.saturating_sub(at.0.rem_euclid(MINUTE) + 1))
+}
+
+/// The two ends of a page: keys that the rows of one pass lie between.
+#[derive(Default)]
+struct Between {
+    after: Option<(Timestamp, Uid)>,
+    before: Option<(Timestamp, Uid)>,
+}
+
+/// What all statements of one page share.
+struct Listing<'a> {
+    record: &'a dyn RecordStore,
+    account: &'a Uid,
+    request: &'a ListingRequest,
 }
 
 pub(super) async fn page(
@@ -98,126 +135,135 @@ pub(super) async fn page(
     account: &Uid,
     request: &ListingRequest,
 ) -> Result<ListingPage, StoreError> {
+    let listing = Listing {
+        record,
+        account,
+        request,
+    };
     if request.from_end {
-        return backward(record, account, request).await;
+        listing.backward().await
+    } else {
+        listing.forward(clock.now()).await
     }
-    let wanted = request.size;
-    let since = (request.order == SessionOrder::LastActivityDesc).then(|| {
-        request
-            .after
-            .as_ref()
-            .map_or_else(|| clock.now(), |c| c.since.unwrap_or(c.at))
-    });
-    let mut rows: Vec<(SessionRow, bool)> = Vec::new();
-    let in_moved = request.after.as_ref().is_some_and(|cursor| cursor.moved);
-    if !in_moved {
-        let mut filter = request.filter.clone();
-        filter.active_until = request.after.as_ref().and(since);
-        let part = SessionListing {
-            order: request.order,
+}
+
+impl Listing<'_> {
+    /// The pass that the client is in, and what of the next one still fits on the page.
+    async fn forward(&self, now: Timestamp) -> Result<ListingPage, StoreError> {
+        let request = self.request;
+        let passes = request.order == SessionOrder::LastActivityDesc;
+        let first_pass = Pass {
+            begun: passes.then_some(now),
+            since: None,
+        };
+        let wanted = request.size + 1;
+        let pass = request.after.as_ref().map_or(first_pass, |c| c.pass);
+        let end = request.before.as_ref();
+        let between = Between {
             after: request.after.as_ref().map(ListingCursor::key),
-            before: request.before.as_ref().map(ListingCursor::key),
-            limit: wanted + 1,
-            filter,
+            before: end.filter(|c| c.pass == pass).map(ListingCursor::key),
         };
-        rows.extend(
-            record
-                .sessions_page(account, &part)
-                .await?
-                .into_iter()
-                .map(|r| (r, false)),
-        );
+        let mut rows = self.rows(pass, request.order, between, wanted).await?;
+        // A first page cannot have missed anything, and an end in this pass is the end.
+        let next = pass.begun.filter(|_| request.after.is_some());
+        let ends_here = end.is_some_and(|c| c.pass == pass);
+        if let Some(begun) = next.filter(|_| rows.len() < wanted && !ends_here) {
+            let following = Pass {
+                begun: Some(now),
+                since: Some(begun),
+            };
+            let left = wanted - rows.len();
+            let moved = self.rows(following, request.order, Between::default(), left);
+            rows.extend(moved.await?);
+        }
+        let has_next = rows.len() > request.size;
+        rows.truncate(request.size);
+        Ok(ListingPage {
+            sessions: self.with_cursors(rows),
+            has_next,
+            has_previous: request.after.is_some(),
+        })
     }
-    // A first page has no "since": nothing can have moved yet.
-    if let (Some(since), Some(after)) = (since, &request.after)
-        && rows.len() <= wanted
-    {
-        let mut filter = request.filter.clone();
-        filter.active_after = Some(since);
-        let part = SessionListing {
-            order: request.order,
-            after: in_moved.then(|| after.key()),
-            before: None,
-            limit: wanted + 1 - rows.len(),
-            filter,
+
+    /// The end of the list, or what comes before a cursor: of its pass, then of the first pass.
+    async fn backward(&self) -> Result<ListingPage, StoreError> {
+        let request = self.request;
+        let order = request.order.reversed();
+        let wanted = request.size + 1;
+        let first_pass = Pass::default();
+        let pass = request.before.as_ref().map_or(first_pass, |c| c.pass);
+        let between = Between {
+            after: request.before.as_ref().map(ListingCursor::key),
+            before: request
+                .after
+                .as_ref()
+                .filter(|c| c.pass == pass)
+                .map(ListingCursor::key),
         };
-        rows.extend(
-            record
-                .sessions_page(account, &part)
-                .await?
-                .into_iter()
-                .map(|r| (r, true)),
-        );
+        let ends_here = between.before.is_some();
+        let mut rows = self.rows(pass, order, between, wanted).await?;
+        if pass.since.is_some() && rows.len() < wanted && !ends_here {
+            let left = wanted - rows.len();
+            let between = Between {
+                after: None,
+                before: request.after.as_ref().map(ListingCursor::key),
+            };
+            rows.extend(self.rows(first_pass, order, between, left).await?);
+        }
+        let has_previous = rows.len() > request.size;
+        rows.truncate(request.size);
+        rows.reverse();
+        Ok(ListingPage {
+            sessions: self.with_cursors(rows),
+            has_next: request.before.is_some(),
+            has_previous,
+        })
     }
-    let has_next = rows.len() > wanted;
-    rows.truncate(wanted);
-    // Sessions dated in the future (imports) belong to the first pass as well.
-    let since = since.map(|since| {
-        rows.first()
-            .map_or(since, |(r, _)| since.max(r.last_activity_at))
-    });
-    let since = if request.after.is_some() {
-        request.after.as_ref().and_then(|c| c.since)
-    } else {
-        since
-    };
-    let with_cursor = |(row, moved): (SessionRow, bool)| {
-        let cursor = cursor_of(&row, request.order, since, moved);
-        (row, cursor)
-    };
-    Ok(ListingPage {
-        sessions: rows.into_iter().map(with_cursor).collect(),
-        has_next,
-        has_previous: request.after.is_some(),
-    })
-}
 
-async fn backward(
-    record: &dyn RecordStore,
-    account: &Uid,
-    request: &ListingRequest,
-) -> Result<ListingPage, StoreError> {
-    let since = request.before.as_ref().and_then(|cursor| cursor.since);
-    let mut filter = request.filter.clone();
-    filter.active_until = since;
-    let part = SessionListing {
-        order: request.order.reversed(),
-        after: request.before.as_ref().map(ListingCursor::key),
-        before: request.after.as_ref().map(ListingCursor::key),
-        limit: request.size + 1,
-        filter,
-    };
-    let mut rows = record.sessions_page(account, &part).await?;
-    let has_previous = rows.len() > request.size;
-    rows.truncate(request.size);
-    rows.reverse();
-    let with_cursor = |row: SessionRow| {
-        let cursor = cursor_of(&row, request.order, since, false);
-        (row, cursor)
-    };
-    Ok(ListingPage {
-        sessions: rows.into_iter().map(with_cursor).collect(),
-        has_next: request.before.is_some(),
-        has_previous,
-    })
-}
+    /// Rows of one pass with the pass, `wanted` at most.
+    async fn rows(
+        &self,
+        pass: Pass,
+        order: SessionOrder,
+        mut between: Between,
+        wanted: usize,
+    ) -> Result<Vec<(SessionRow, Pass)>, StoreError> {
+        let mut filter = self.request.filter.clone();
+        let mut limit = wanted;
+        if let Some(since) = pass.since {
+            filter.active_after = Some(minute_before(since));
+            limit = wanted.max(CANDIDATES_MIN);
+        }
+        let mut rows = Vec::new();
+        loop {
+            let part = SessionListing {
+                order,
+                after: between.after.take(),
+                before: between.before.clone(),
+                limit,
+                filter: filter.clone(),
+            };
+            let found = self.record.sessions_page(self.account, &part).await?;
+            let exhausted = found.len() < limit;
+            between.after = found
+                .last()
+                .map(|row| ListingCursor::of(row, order, pass).key());
+            let written_since = |row: &SessionRow| pass.since.is_none_or(|at| row.rev > at.0);
+            let left = wanted - rows.len();
+            let found = found.into_iter().filter(written_since).take(left);
+            rows.extend(found.map(|row| (row, pass)));
+            if exhausted || rows.len() == wanted {
+                return Ok(rows);
+            }
+        }
+    }
 
-fn cursor_of(
-    row: &SessionRow,
-    order: SessionOrder,
-    since: Option<Timestamp>,
-    moved: bool,
-) -> ListingCursor {
-    let at = if order.by_activity() {
-        row.last_activity_at
-    } else {
-        row.created_at
-    };
-    ListingCursor {
-        since,
-        moved,
-        at,
-        uid: row.uid.clone(),
+    fn with_cursors(&self, rows: Vec<(SessionRow, Pass)>) -> Vec<(SessionRow, ListingCursor)> {
+        let with_cursor = |(row, pass): (SessionRow, Pass)| {
+            let cursor = ListingCursor::of(&row, self.request.order, pass);
+            (row, cursor)
+        };
+        rows.into_iter().map(with_cursor).collect()
     }
 }
 
@@ -227,10 +273,10 @@ mod tests {
 
     #[test]
     fn cursors_go_there_and_back() {
-        for text in ["12~~0~a", "12~34~1~a~b", "-5~0~0~ключ"] {
+        for text in ["12~~~a", "12~34~5~a~b", "-5~0~~ключ"] {
             assert_eq!(ListingCursor::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "1", "1~~2~a", "1~x~0~a", "1~~0~"] {
+        for text in ["", "1", "1~~x~a", "1~x~~a", "1~~~", "1~~"] {
             assert_eq!(ListingCursor::parse(text), None, "{text}");
         }
     }
