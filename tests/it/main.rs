@@ -6,7 +6,9 @@
 )]
 
 mod commands;
+mod graphql;
 mod program;
+mod schema;
 mod stores;
 mod support;
 mod tidy;

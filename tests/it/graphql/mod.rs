@@ -1,0 +1,14 @@
+//! The GraphQL layer as the library serves it, over a real SQLite store.
+
+mod api;
+mod bounds;
+mod directives;
+mod failures;
+mod isolation;
+mod keys;
+mod lists;
+mod mutations;
+mod round_trips;
+mod steps;
+mod variables;
+mod watched;
