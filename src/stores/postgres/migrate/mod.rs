@@ -220,6 +220,13 @@ fn advice() -> Vec<Finding> {
                 .to_owned(),
         ),
         finding(
+            "prepared_select_star",
+            "other programs that keep prepared `select *` statements on one of the four tables \
+             prepare them again (`cached plan must not change result type`); name the columns or \
+             reconnect"
+                .to_owned(),
+        ),
+        finding(
             "truncate",
             "TRUNCATE of the four tables is refused from now on; use DELETE".to_owned(),
         ),
