@@ -219,9 +219,12 @@ impl Database {
 
     /// A store on this database.
     pub(crate) async fn store(&self) -> PgRecordStore {
-        PgRecordStore::open(&PgOptions::url(self.url()))
-            .await
-            .unwrap()
+        let options = PgOptions {
+            // A machine that builds and tests at once may stall a connection for seconds.
+            acquire_timeout: Duration::from_secs(60),
+            ..PgOptions::url(self.url())
+        };
+        PgRecordStore::open(&options).await.unwrap()
     }
 
     /// The schema as `pg_dump` writes it, without what differs from run to run.
