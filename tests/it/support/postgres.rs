@@ -68,6 +68,10 @@ impl Server {
     }
 
     /// Starts the server on a port that is free now; none when it was taken meanwhile.
+    #[expect(
+        clippy::zombie_processes,
+        reason = "the server outlives this process by a moment; the watchdog ends it"
+    )]
     fn serve(binaries: &Path, account: Option<&str>, scratch: &Path) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -244,6 +248,10 @@ impl Drop for Database {
 }
 
 /// Ends the server and removes its data once the returned pipe is closed.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the watchdog outlives this process, which is what it is for"
+)]
 fn watchdog(server: u32, scratch: &Path) -> ChildStdin {
     let script = "
         read -r _

@@ -149,32 +149,11 @@ impl OldProgram {
             }
             8 if exchanges.len() > 1 => {
                 self.sessions[at].1.pop();
-                vec![
-                    format!(
-                        "delete from public.steps where agent_turn_uid = 'a{last}' and idx = 0"
-                    ),
-                    format!("delete from public.agent_turns where uid = 'a{last}'"),
-                    format!("delete from public.steps where agent_turn_uid = 'a{last}'"),
-                    rename,
-                    format!("delete from public.human_turns where uid = 'h{last}'"),
-                ]
+                delete_exchange(&last, rename)
             }
             _ => {
                 self.sessions.remove(at);
-                let mut statements = vec![
-                    format!(
-                        "delete from public.steps where agent_turn_uid in (select uid from \
-                        public.agent_turns where session_uid = '{session}')"
-                    ),
-                    format!("delete from public.agent_turns where session_uid = '{session}'"),
-                    format!("delete from public.human_turns where session_uid = '{session}'"),
-                ];
-                let place = if self.random.below(2) == 0 { 0 } else { 3 };
-                statements.insert(
-                    place,
-                    format!("delete from public.sessions where uid = '{session}'"),
-                );
-                statements
+                delete_session(&session, self.random.below(2) == 0)
             }
         }
     }
@@ -229,6 +208,33 @@ impl OldProgram {
         }
         transaction.commit().await
     }
+}
+
+/// Deletes an exchange bit by bit, and changes its session in between.
+fn delete_exchange(key: &str, rename: String) -> Vec<String> {
+    vec![
+        format!("delete from public.steps where agent_turn_uid = 'a{key}' and idx = 0"),
+        format!("delete from public.agent_turns where uid = 'a{key}'"),
+        format!("delete from public.steps where agent_turn_uid = 'a{key}'"),
+        rename,
+        format!("delete from public.human_turns where uid = 'h{key}'"),
+    ]
+}
+
+/// Deletes a session with all its rows, the session first or last.
+fn delete_session(session: &str, first: bool) -> Vec<String> {
+    let mut statements = vec![
+        format!(
+            "delete from public.steps where agent_turn_uid in (select uid from \
+             public.agent_turns where session_uid = '{session}')"
+        ),
+        format!("delete from public.agent_turns where session_uid = '{session}'"),
+        format!("delete from public.human_turns where session_uid = '{session}'"),
+    ];
+    let place = if first { 0 } else { 3 };
+    let whole = format!("delete from public.sessions where uid = '{session}'");
+    statements.insert(place, whole);
+    statements
 }
 
 /// Starts the old programs, every second one with an empty search path.
