@@ -72,3 +72,11 @@ create index concurrently if not exists turngraph_agent_turns_pending
 --: builds turngraph_agent_turns_deleted
 create index concurrently if not exists turngraph_agent_turns_deleted
     on agent_turns (session_uid) where deleted_at is not null;
+
+--: step find-votes
+--: locks agent_turns: share update exclusive, reads and writes go on
+--: outside transaction
+--: builds turngraph_agent_turns_voted
+-- For lists of sessions with or without a vote.
+create index concurrently if not exists turngraph_agent_turns_voted
+    on agent_turns (session_uid) where liked is not null;

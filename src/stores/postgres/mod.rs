@@ -73,8 +73,7 @@ impl PgRecordStore {
     pub async fn open(options: &PgOptions) -> StoreResult<Self> {
         let connect = connect_options(&options.url)?;
         let timeout = options.statement_timeout.as_millis();
-        // Plans of these statements are cheap; compiling them costs more than it ever gains.
-        let settings = format!("set jit = off; set statement_timeout = {timeout}");
+        let settings = format!("{CONNECTION_SETTINGS}; set statement_timeout = {timeout}");
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections.max(1))
             .acquire_timeout(options.acquire_timeout)
@@ -209,6 +208,12 @@ impl PgRecordStore {
         })
     }
 }
+
+/// What every connection sets. Plans of our statements are cheap, and compiling them costs more
+/// than it gains. A bitmap loses the order of its index: a plan made for all accounts expects few
+/// sessions, takes a bitmap and a sort, and then reads every session of the largest account for
+/// its first page.
+pub const CONNECTION_SETTINGS: &str = "set jit = off; set enable_bitmapscan = off";
 
 /// How a transaction begins. Waiting for a session's lock ends after a while; see
 /// `statements::writes::SESSION_LOCK` for the locks after it.

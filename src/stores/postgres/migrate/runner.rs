@@ -118,7 +118,8 @@ impl Session {
         // the writer cannot stand in for one of ours.
         sqlx::query(
             "select set_config('search_path', quote_ident($1) || ', pg_temp', false),
-                    set_config('statement_timeout', '0', false)",
+                    set_config('statement_timeout', '0', false),
+                    set_config('client_min_messages', 'warning', false)",
         )
         .bind(&schema)
         .execute(&mut conn)

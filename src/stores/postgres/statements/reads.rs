@@ -12,13 +12,22 @@ use crate::stores::sql::statements::statements;
 /// When a session was created, in the very words of its index.
 macro_rules! created {
     () => {
-        "coalesce(created_at, '1970-01-01 00:00:00+00'::timestamptz)"
+        "coalesce(sessions.created_at, '1970-01-01 00:00:00+00'::timestamptz)"
+    };
+}
+
+/// The account of sessions that are looked up by key, written so that no index on accounts serves
+/// it: a plan made for all accounts would read every session of the largest one to find one key.
+macro_rules! owned {
+    () => {
+        "account_uid || '' = $1"
     };
 }
 
 /// The conditions of a listing: `$1` account, `$2` created from, `$3` created to, `$4` has
 /// feedback, `$5` deleted ones too, `$6` active after, `$7` active until, `$8` pattern of the
-/// title; null is no condition.
+/// title; null is no condition. `offset 0` keeps the votes of one session from being looked up by
+/// gathering those of all.
 macro_rules! session_filter {
     () => {
         concat!(
@@ -31,7 +40,7 @@ macro_rules! session_filter {
             " < $3)
             and ($4::boolean is null or $4 = exists (
                 select from agent_turns t
-                where t.session_uid = sessions.uid and t.liked is not null))
+                where t.session_uid = sessions.uid and t.liked is not null offset 0))
             and ($5 or deleted_at is null)
             and ($6::timestamptz is null or last_activity_at > $6)
             and ($7::timestamptz is null or last_activity_at <= $7)
@@ -40,7 +49,8 @@ macro_rules! session_filter {
     };
 }
 
-/// A page: the filter, `$9`, `$10` the bound below, `$11`, `$12` the bound above, `$13` rows; and
+/// A page, ordered by a column that is named with its table (a bare name would mean the column of
+/// the answer, which no index has): the filter, `$9`, `$10` the bound below, `$11`, `$12` the bound above, `$13` rows; and
 /// sessions of the account that wait for their first look, which a page must not miss.
 macro_rules! sessions_page {
     ($column:expr, $direction:literal) => {
@@ -51,14 +61,14 @@ macro_rules! sessions_page {
             session_filter!(),
             " and (",
             $column,
-            ", uid collate \"C\") > ($9, $10) and (",
+            ", sessions.uid collate \"C\") > ($9, $10) and (",
             $column,
-            ", uid collate \"C\") < ($11, $12)
+            ", sessions.uid collate \"C\") < ($11, $12)
             order by ",
             $column,
             " ",
             $direction,
-            ", uid collate \"C\" ",
+            ", sessions.uid collate \"C\" ",
             $direction,
             " limit $13)
         union all
@@ -94,30 +104,30 @@ macro_rules! search_filter {
 statements! { READS:
     /// Sessions of account `$1` with the keys `$2`.
     SESSIONS_BY_UID(SessionRecord::COLUMNS) = concat!(
-        "select ", session_columns!(), " from sessions where uid = any($2) and account_uid = $1");
+        "select ", session_columns!(), " from sessions where uid = any($2) and ", owned!());
 
     /// Turns of the sessions `$2` of account `$1`, in no order.
     TURNS_BY_SESSION(TurnRecord::COLUMNS) = concat!(
         "with mine as materialized (
             select coalesce(array_agg(uid), '{}') as uids from sessions
-            where uid = any($2) and account_uid = $1
+            where uid = any($2) and ", owned!(), "
         ) ",
         turns_where!("session_uid = any((select uids from mine)::varchar[])"));
 
     /// Sessions of those of the turns `$2` that are account `$1`'s.
-    SESSIONS_BY_TURN(TurnSessionRecord::COLUMNS) = "
+    SESSIONS_BY_TURN(TurnSessionRecord::COLUMNS) = concat!("
         select t.uid, t.session_uid
         from human_turns t join sessions s on s.uid = t.session_uid
-        where t.uid = any($2) and s.account_uid = $1
+        where t.uid = any($2) and ", owned!(), "
         union all
         select t.uid, t.session_uid
         from agent_turns t join sessions s on s.uid = t.session_uid
-        where t.uid = any($2) and s.account_uid = $1";
+        where t.uid = any($2) and ", owned!());
 
     /// A page, most recently active first.
-    SESSIONS_BY_ACTIVITY_DESC(SessionRecord::COLUMNS) = sessions_page!("last_activity_at", "desc");
+    SESSIONS_BY_ACTIVITY_DESC(SessionRecord::COLUMNS) = sessions_page!("sessions.last_activity_at", "desc");
     /// A page, least recently active first.
-    SESSIONS_BY_ACTIVITY_ASC(SessionRecord::COLUMNS) = sessions_page!("last_activity_at", "asc");
+    SESSIONS_BY_ACTIVITY_ASC(SessionRecord::COLUMNS) = sessions_page!("sessions.last_activity_at", "asc");
     /// A page, newest first.
     SESSIONS_BY_CREATION_DESC(SessionRecord::COLUMNS) = sessions_page!(created!(), "desc");
     /// A page, oldest first.
