@@ -4,5 +4,6 @@ mod adoption;
 mod census;
 mod foreign;
 mod given;
+mod plans;
 mod resume;
 mod storm;
