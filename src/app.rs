@@ -13,10 +13,12 @@ use crate::domain::{Clock, SystemClock, Uid, UidSource, UuidV7Source};
 use crate::graphql::Gateway;
 use crate::http::{self, Dependency, DependencyState, Readiness};
 use crate::reads::Reads;
-use crate::stores::RecordStore;
 use crate::stores::migration::SchemaMigrator;
 use crate::stores::postgres::{PgMigrator, PgOptions, PgRecordStore};
 use crate::stores::sqlite::{SqliteMigrator, SqliteOptions, SqliteRecordStore};
+use crate::stores::{RecordStore, SessionFilter};
+use crate::transfer::TransferContext;
+use crate::transfer::demo::load_demo;
 
 /// Everything that a command of the program may need.
 pub struct App {
@@ -73,9 +75,25 @@ impl App {
         }
     }
 
-    /// Loads the demo conversations of an empty account; returns what to say about it.
-    pub async fn load_demo(&self, _account: &Uid) -> anyhow::Result<String> {
-        Ok("none".into())
+    /// Loads the demo conversations into an account that has no session, not even a deleted one;
+    /// returns what to say about it.
+    pub async fn load_demo(&self, account: &Uid) -> anyhow::Result<String> {
+        let all = SessionFilter {
+            include_deleted: true,
+            ..SessionFilter::default()
+        };
+        if self.record.sessions_count(account, &all, 1).await? > 0 {
+            return Ok("not loaded, the account has sessions".into());
+        }
+        let ctx = TransferContext {
+            record: Arc::clone(&self.record),
+            clock: Arc::clone(&self.clock),
+        };
+        let report = load_demo(&ctx, account).await?;
+        Ok(format!(
+            "{} conversations (licences: src/transfer/demo/data/SOURCE.md)",
+            report.sessions
+        ))
     }
 
     /// The playground's examples as JSON, with ids of this account's data.

@@ -206,7 +206,9 @@ fn files_are_short_and_say_what_they_own() {
     }
     let long = lengths[lengths.len() * 9 / 10];
     if long > 300 {
-        broken.push(format!("more than a tenth of the files of src pass 300 lines ({long})"));
+        broken.push(format!(
+            "more than a tenth of the files of src pass 300 lines ({long})"
+        ));
     }
     expect_none("Files are short and say what they own:", &broken);
 }
