@@ -28,6 +28,7 @@ cargo build --release --quiet
 cargo build --release --benches --quiet
 bench=$(ls -t target/release/deps/conversation-* | grep -v '\.d$' | head -n 1)
 
+./target/release/turngraph migrate up --record "$record" >/dev/null
 echo "== conversation load on PostgreSQL (whole session, all prompts and steps)"
 for turns in 10 100 1000; do
   "$bench" --record "$record" --prepare "$turns"

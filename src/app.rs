@@ -31,14 +31,15 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the stores that the configuration names. With `migrate` the schema is brought to
-    /// this program's version first.
-    pub async fn open(config: &Config, migrate: bool) -> anyhow::Result<Self> {
+    /// Opens the stores that the configuration names. With `prepare` an embedded store is made,
+    /// or brought to this program's version, first. A PostgreSQL database may belong to other
+    /// programs too, so only `turngraph migrate up` changes its schema.
+    pub async fn open(config: &Config, prepare: bool) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let record: Arc<dyn RecordStore> = match &config.record {
             RecordUrl::Sqlite(path) => {
                 let options = SqliteOptions::file(path);
-                Arc::new(if migrate {
+                Arc::new(if prepare {
                     SqliteRecordStore::open_migrated(options, Arc::clone(&clock)).await?
                 } else {
                     SqliteRecordStore::open(options, Arc::clone(&clock)).await?
@@ -49,11 +50,7 @@ impl App {
                     max_connections: config.record_connections_max,
                     ..PgOptions::url(url)
                 };
-                Arc::new(if migrate {
-                    PgRecordStore::open_migrated(&options).await?
-                } else {
-                    PgRecordStore::open(&options).await?
-                })
+                Arc::new(PgRecordStore::open(&options).await?)
             }
         };
         Ok(Self {
