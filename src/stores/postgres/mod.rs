@@ -18,7 +18,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{Connection, FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use self::error::{cannot_write, code_of, failure, store_error};
 pub use self::migrate::PgMigrator;
@@ -247,16 +247,4 @@ fn connect_options(url: &str) -> StoreResult<PgConnectOptions> {
     Ok(options
         .application_name("turngraph")
         .disable_statement_logging())
-}
-
-/// Whether a server answers at `url`, for start-up checks: its version.
-pub async fn ping(url: &str) -> StoreResult<String> {
-    let failed = |error| store_error("ping", error);
-    let mut conn = PgConnection::connect_with(&connect_options(url)?)
-        .await
-        .map_err(failed)?;
-    sqlx::query_scalar("show server_version")
-        .fetch_one(&mut conn)
-        .await
-        .map_err(failed)
 }

@@ -21,6 +21,94 @@ const ROWS: &str = r#"
     insert into steps select uid, i, 1, '{"text": "' || repeat('x', 200) || '"}', created_at
         from agent_turns, generate_series(0, 2) i;"#;
 
+/// A first page of twenty without any filter.
+const PAGE: &str = "'account7', null, null, null, false, null, null, null, '-infinity', '', \
+        'infinity', 'zz', 20";
+
+/// Statements with arguments and the indexes that their plans must name.
+const READS: &[(Statement, &str, &[&str])] = &[
+    (
+        reads::SESSIONS_BY_UID,
+        "'account7', '{s7}'",
+        &["turngraph_sessions_key"],
+    ),
+    (
+        reads::TURNS_BY_SESSION,
+        "'account7', '{s7,s207}'",
+        &[
+            "turngraph_sessions_key",
+            "turngraph_human_turns_address",
+            "turngraph_agent_turns_address",
+            "turngraph_human_turns_pending",
+            "turngraph_agent_turns_pending",
+        ],
+    ),
+    (
+        writes::SESSION_TURNS,
+        "'s7'",
+        &[
+            "turngraph_human_turns_address",
+            "turngraph_agent_turns_address",
+        ],
+    ),
+    (
+        reads::PROMPTS,
+        "'{h7-0,h7-1}'",
+        &["turngraph_human_turns_key"],
+    ),
+    (reads::STEPS, "'{a7-0,a7-1}'", &["turngraph_steps_key"]),
+    (reads::STEP_HEADS, "'{a7-0,a7-1}'", &["turngraph_steps_key"]),
+    (
+        reads::SESSIONS_BY_TURN,
+        "'account7', '{h7-0,a7-1}'",
+        &[
+            "turngraph_human_turns_key",
+            "turngraph_agent_turns_key",
+            "turngraph_sessions_key",
+        ],
+    ),
+    (
+        reads::SESSIONS_BY_ACTIVITY_DESC,
+        PAGE,
+        &[
+            "turngraph_sessions_by_activity",
+            "turngraph_sessions_pending",
+            "turngraph_agent_turns_voted",
+        ],
+    ),
+    (
+        reads::SESSIONS_BY_ACTIVITY_ASC,
+        PAGE,
+        &["turngraph_sessions_by_activity"],
+    ),
+    (
+        reads::SESSIONS_BY_CREATION_DESC,
+        PAGE,
+        &["turngraph_sessions_by_creation"],
+    ),
+    (
+        reads::SESSIONS_BY_CREATION_ASC,
+        PAGE,
+        &["turngraph_sessions_by_creation"],
+    ),
+    (
+        numbering::NUMBER_SESSIONS,
+        "100",
+        &[
+            "turngraph_human_turns_pending",
+            "turngraph_agent_turns_pending",
+        ],
+    ),
+    (
+        numbering::NUMBER_PENDING,
+        "'{s7}'",
+        &[
+            "turngraph_human_turns_pending",
+            "turngraph_agent_turns_pending",
+        ],
+    ),
+];
+
 /// The generic plan of a statement with these arguments.
 async fn plan(connection: &mut PgConnection, statement: Statement, arguments: &str) -> String {
     let name = statement.name.to_lowercase();
@@ -47,92 +135,9 @@ async fn every_read_of_the_main_path_goes_by_its_index() {
     run_on(&mut connection, "set plan_cache_mode = force_generic_plan")
         .await
         .unwrap();
-    let page = "'account7', null, null, null, false, null, null, null, '-infinity', '', \
-        'infinity', 'zz', 20";
-    for (statement, arguments, indexes) in [
-        (
-            reads::SESSIONS_BY_UID,
-            "'account7', '{s7}'",
-            &["turngraph_sessions_key"][..],
-        ),
-        (
-            reads::TURNS_BY_SESSION,
-            "'account7', '{s7,s207}'",
-            &[
-                "turngraph_sessions_key",
-                "turngraph_human_turns_address",
-                "turngraph_agent_turns_address",
-                "turngraph_human_turns_pending",
-                "turngraph_agent_turns_pending",
-            ],
-        ),
-        (
-            writes::SESSION_TURNS,
-            "'s7'",
-            &[
-                "turngraph_human_turns_address",
-                "turngraph_agent_turns_address",
-            ],
-        ),
-        (
-            reads::PROMPTS,
-            "'{h7-0,h7-1}'",
-            &["turngraph_human_turns_key"],
-        ),
-        (reads::STEPS, "'{a7-0,a7-1}'", &["turngraph_steps_key"]),
-        (reads::STEP_HEADS, "'{a7-0,a7-1}'", &["turngraph_steps_key"]),
-        (
-            reads::SESSIONS_BY_TURN,
-            "'account7', '{h7-0,a7-1}'",
-            &[
-                "turngraph_human_turns_key",
-                "turngraph_agent_turns_key",
-                "turngraph_sessions_key",
-            ],
-        ),
-        (
-            reads::SESSIONS_BY_ACTIVITY_DESC,
-            page,
-            &[
-                "turngraph_sessions_by_activity",
-                "turngraph_sessions_pending",
-                "turngraph_agent_turns_voted",
-            ],
-        ),
-        (
-            reads::SESSIONS_BY_ACTIVITY_ASC,
-            page,
-            &["turngraph_sessions_by_activity"],
-        ),
-        (
-            reads::SESSIONS_BY_CREATION_DESC,
-            page,
-            &["turngraph_sessions_by_creation"],
-        ),
-        (
-            reads::SESSIONS_BY_CREATION_ASC,
-            page,
-            &["turngraph_sessions_by_creation"],
-        ),
-        (
-            numbering::NUMBER_SESSIONS,
-            "100",
-            &[
-                "turngraph_human_turns_pending",
-                "turngraph_agent_turns_pending",
-            ],
-        ),
-        (
-            numbering::NUMBER_PENDING,
-            "'{s7}'",
-            &[
-                "turngraph_human_turns_pending",
-                "turngraph_agent_turns_pending",
-            ],
-        ),
-    ] {
-        let plan = plan(&mut connection, statement, arguments).await;
-        for index in indexes {
+    for (statement, arguments, indexes) in READS {
+        let plan = plan(&mut connection, *statement, arguments).await;
+        for index in *indexes {
             assert!(
                 plan.contains(index),
                 "{} without {index}:\n{plan}",
@@ -144,7 +149,7 @@ async fn every_read_of_the_main_path_goes_by_its_index() {
             .any(|table| plan.contains(&format!("Seq Scan on {table}")));
         assert!(!scanned, "{}:\n{plan}", statement.name);
         // A page is read in the order of its index and not sorted.
-        let is_page = statement.name.starts_with("SESSIONS_BY_") && arguments == page;
+        let is_page = statement.name.starts_with("SESSIONS_BY_") && *arguments == PAGE;
         assert!(
             !is_page || !plan.contains("Sort"),
             "{}:\n{plan}",
