@@ -12,6 +12,7 @@ mod serve;
 mod server;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -94,11 +95,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Migrate(command) => migrate::run(command, &settings, common.json).await,
         Command::Import(args) => {
             let app = app::App::open(&settings, true).await?;
-            import::run(args, app.record, app.clock, common.json).await
+            let done = import::run(args, Arc::clone(&app.record), app.clock, common.json).await;
+            app.record.close().await;
+            done
         }
         Command::Export(args) => {
             let app = app::App::open(&settings, false).await?;
-            export::run(args, app.record, common.json).await
+            let done = export::run(args, Arc::clone(&app.record), common.json).await;
+            app.record.close().await;
+            done
         }
         Command::Doctor => doctor::run(&settings, common.json).await,
         Command::Schema(command) => schema::run(&command),
