@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{fields, instant, text_of, text_step};
 use crate::domain::{StepType, TurnStatus};
 use crate::transfer::conversation::{Body, Message, Part, ToolResult};
-use crate::transfer::turns::steps::call;
+use crate::transfer::turns::tools::call;
 
 /// Key of a message's metadata under which turngraph's own export keeps a step.
 pub(in crate::transfer) const STEP_KEY: &str = "turngraph";

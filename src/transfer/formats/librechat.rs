@@ -6,7 +6,7 @@ use super::{Unreadable, beginning, instant, not_json, shallow, text_of, text_ste
 use crate::domain::TurnStatus;
 use crate::transfer::conversation::{Body, Message, Part, Source};
 use crate::transfer::keys;
-use crate::transfer::turns::steps::call;
+use crate::transfer::turns::tools::call;
 
 /// Parent of roots, besides null.
 const ROOT: &str = "00000000-0000-0000-0000-000000000000";

@@ -7,7 +7,7 @@ use super::{Unreadable, beginning, fields, instant, object, text_of, text_step};
 use crate::domain::{StepType, TurnStatus};
 use crate::transfer::conversation::{Body, Message, Part, Source};
 use crate::transfer::keys;
-use crate::transfer::turns::steps::call;
+use crate::transfer::turns::tools::call;
 
 pub(super) fn parse(text: &str) -> Result<Source, Unreadable> {
     let value = Value::Object(object(text)?);

@@ -4,7 +4,8 @@
 //! alternate, keys are derived from where a message comes from, and every departure is noted.
 
 mod plan;
-pub(super) mod steps;
+mod steps;
+pub(super) mod tools;
 mod tree;
 
 use self::plan::{Plan, Planned};
