@@ -11,18 +11,26 @@ use std::sync::Arc;
 use turngraph::domain::Uid;
 use turngraph::transfer::{Format, ImportReport, ImportRequest, SkipKind, TransferContext, import};
 
+use crate::stores::contract::Fixture;
 use crate::support::rows::uid;
-use crate::support::sqlite::SqliteFixture;
 
 /// A store to import into.
 pub(crate) struct Lab {
     pub(crate) ctx: TransferContext,
-    _fixture: SqliteFixture,
+    /// Keeps the database until the test is over.
+    _fixture: Fixture,
 }
 
 impl Lab {
     pub(crate) async fn new() -> Self {
-        let fixture = SqliteFixture::new().await;
+        Self::on(crate::support::sqlite::contract_fixture().await)
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::on(crate::support::postgres::contract_fixture().await)
+    }
+
+    fn on(fixture: Fixture) -> Self {
         let ctx = TransferContext {
             record: fixture.store.clone(),
             clock: fixture.clock.clone(),

@@ -41,6 +41,31 @@ async fn real_conversations_come_back_byte_for_byte() {
     assert!(exported(&first, ExportFormat::Ndjson).await == bytes);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_conversations_pass_from_one_engine_to_the_other_and_back() {
+    let (postgres, sqlite) = (Lab::postgres().await, Lab::new().await);
+    for name in REAL {
+        let report = postgres.import(&[data(name)], None).await;
+        assert_eq!(broken(&report), 0, "{name}: {report:#?}");
+        let again = postgres.import(&[data(name)], None).await;
+        assert_eq!(
+            again.skipped_of(SkipKind::Present),
+            report.sessions,
+            "{name}"
+        );
+    }
+    postgres
+        .import(&["odd/later-1.json", "odd/later-2.json"].map(data), None)
+        .await;
+    let bytes = exported(&postgres, ExportFormat::Ndjson).await;
+    let report = imported(&sqlite, &bytes).await;
+    assert_eq!((report.sessions, broken(&report)), (130, 0), "{report:#?}");
+    assert!(exported(&sqlite, ExportFormat::Ndjson).await == bytes);
+    let back = Lab::postgres().await;
+    imported(&back, &bytes).await;
+    assert!(exported(&back, ExportFormat::Ndjson).await == bytes);
+}
+
 #[tokio::test]
 async fn an_export_for_chatgpt_holds_the_same_texts_and_paths() {
     let (first, second) = (Lab::new().await, Lab::new().await);
