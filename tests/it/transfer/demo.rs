@@ -26,7 +26,7 @@ async fn the_demo_is_loaded_once_and_has_branches_and_every_step_type() {
     for (uid, branches) in [(keys.branched, 5), (keys.all_steps.clone(), 3)] {
         let rows = lab
             .record()
-            .sessions_by_uid(&account(), &[uid.clone()])
+            .sessions_by_uid(&account(), std::slice::from_ref(&uid))
             .await
             .unwrap();
         let turns = lab

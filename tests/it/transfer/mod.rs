@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use turngraph::domain::Uid;
+use turngraph::domain::clock::ManualClock;
 use turngraph::transfer::{Format, ImportReport, ImportRequest, SkipKind, TransferContext, import};
 
 use crate::stores::contract::Fixture;
@@ -32,8 +33,8 @@ impl Lab {
 
     fn on(fixture: Fixture) -> Self {
         let ctx = TransferContext {
-            record: fixture.store.clone(),
-            clock: fixture.clock.clone(),
+            record: Arc::clone(&fixture.store),
+            clock: Arc::<ManualClock>::clone(&fixture.clock),
         };
         Self {
             ctx,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use turngraph::domain::score::{MetadataRow, ScoreRow, ScoreSource, ScoreValue, Target};
-use turngraph::domain::{ForkOrigin, SessionRow, StepRow, Timestamp, TurnRole, TurnStatus};
+use turngraph::domain::{ForkOrigin, SessionRow, StepRow, Timestamp, TurnRole, TurnStatus, Uid};
 use turngraph::stores::record::NewTurn;
 use turngraph::transfer::SkipKind;
 use turngraph::transfer::export::{ExportFormat, export};
@@ -225,22 +225,37 @@ async fn store(lab: &Lab, nth: usize, drawn: &Drawn) {
             row.turn.status = TurnStatus::ALL.get(turn.flags.2 as usize).copied();
             row.turn.finished_at = turn.flags.1.then_some(Timestamp(turn.at));
             row.turn.usage = turn.flags.1.then(|| r#"{"a": 1, "b":[ ]}"#.into());
-            for (n, content) in turn.contents.iter().enumerate() {
-                seqs.push(seq);
-                steps.push(StepRow {
-                    turn_uid: uid(&key(ix)),
-                    idx: n as i32 * 3,
-                    tpe: (n * 9) as i32 - 1,
-                    content: content.as_str().into(),
-                    created_at: Timestamp(turn.at),
-                    rev: 1,
-                });
-            }
+            let new = drawn_steps(&key(ix), turn);
+            seqs.extend(new.iter().map(|_| seq));
+            steps.extend(new);
         }
         turns.push(row);
     }
     tx.turns_insert(&home, &turns).await.unwrap();
     tx.steps_insert(&home, &steps, &seqs).await.unwrap();
+    let (scores, metadata) = judgements(&home, nth, drawn);
+    tx.scores_insert(&home, &scores).await.unwrap();
+    tx.metadata_set(&home, &metadata).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Steps with gaps between their places, of known and unknown types.
+fn drawn_steps(turn_uid: &str, turn: &DrawnTurn) -> Vec<StepRow> {
+    let contents = turn.contents.iter().enumerate();
+    let step = |(n, content): (usize, &String)| StepRow {
+        turn_uid: uid(turn_uid),
+        idx: n as i32 * 3,
+        tpe: n as i32 * 9 - 1,
+        content: content.as_str().into(),
+        created_at: Timestamp(turn.at),
+        rev: 1,
+    };
+    contents.map(step).collect()
+}
+
+/// Scores of every kind and metadata, on the session and on turns that may not be there.
+fn judgements(home: &Uid, nth: usize, drawn: &Drawn) -> (Vec<ScoreRow>, Vec<MetadataRow>) {
+    let key = |ix: usize| format!("{nth}-é-{ix}");
     let (mut scores, mut metadata) = (Vec::new(), Vec::new());
     for (n, (number, kind, text)) in drawn.scores.iter().enumerate() {
         let target = match kind % 2 {
@@ -268,9 +283,7 @@ async fn store(lab: &Lab, nth: usize, drawn: &Drawn) {
             created_at: Timestamp(i64::from(*kind)),
         });
     }
-    tx.scores_insert(&home, &scores).await.unwrap();
-    tx.metadata_set(&home, &metadata).await.unwrap();
-    tx.commit().await.unwrap();
+    (scores, metadata)
 }
 
 proptest! {
