@@ -1,5 +1,6 @@
 //! The program as a user meets it: started as a process, asked over HTTP, stopped by a signal.
 
+mod adoption;
 mod bad_input;
 mod server;
 
