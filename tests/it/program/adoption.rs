@@ -29,7 +29,7 @@ fn exchange(nth: u64) -> String {
     let mut sql = format!(
         "insert into human_turns values ('h{nth}', '{session}', null, null, 'prompt {nth} ✓', now());"
     );
-    for answer in 0..1 + (nth % 3 == 0) as u64 {
+    for answer in 0..1 + u64::from(nth.is_multiple_of(3)) {
         sql += &format!(
             "insert into agent_turns values ('a{nth}.{answer}', '{session}', 'h{nth}', null, null, now());
              insert into steps values ('a{nth}.{answer}', 0, 1, '{{\"text\": \"answer {nth}.{answer}\"}}', now());
