@@ -2,6 +2,7 @@
 
 mod api;
 mod bounds;
+mod differential;
 mod directives;
 mod failures;
 mod isolation;
