@@ -85,6 +85,11 @@ fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<Parameters, Refusal> {
             "Send `Content-Type: application/json` in UTF-8.",
         ));
     }
+    // Serde would read a list as an object, by position.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        let message = "The body is a JSON array: send one request at a time, as an object.";
+        return Err(refuse(StatusCode::BAD_REQUEST, message));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         refuse(
@@ -253,4 +258,26 @@ fn respond(status: StatusCode, media: &'static str, id: &str, body: Vec<u8>) -> 
         headers.insert(HeaderName::from_static(REQUEST_ID), value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_an_object_and_never_a_list() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let read = |body: &str| read_body(&headers, body.as_bytes()).map_err(|r| r.status);
+        assert!(read(" {\"query\":\"{a}\"}").is_ok());
+        for bad in [
+            "[\"{a}\",null,null,null]",
+            " [{\"query\":\"{a}\"}]",
+            "",
+            "null",
+            "{",
+        ] {
+            assert_eq!(read(bad).err(), Some(StatusCode::BAD_REQUEST), "{bad}");
+        }
+    }
 }
