@@ -86,8 +86,16 @@ impl<R: Roots> Documents<R> {
             return Err(refusal("DOCUMENT_TOO_LARGE", message));
         }
         let parsed = async_graphql::parser::parse_query(text).map_err(|e| {
-            let mut error = ServerError::from(e);
-            set_code(&mut error, "GRAPHQL_PARSE_FAILED");
+            let place = e.positions().next();
+            // The parser's own message repeats the line, which may be long and hold a prompt.
+            let said = e.to_string();
+            let why = said.rsplit_once("= ").map_or(said.as_str(), |(_, why)| why);
+            let message = format!(
+                "The document is not GraphQL: {}.",
+                why.trim_end_matches('.')
+            );
+            let mut error = refusal("GRAPHQL_PARSE_FAILED", message);
+            error.locations = place.into_iter().collect();
             error
         })?;
         if !expands_within(&parsed, self.limits.selections_max) {

@@ -113,6 +113,26 @@ async fn documents_made_to_hurt_are_refused_before_anything_is_read() {
     }
 }
 
+#[tokio::test]
+async fn a_document_that_is_not_graphql_is_not_repeated_in_the_error() {
+    let api = Api::new().await;
+    let prompt = "secret ".repeat(9_000);
+    for broken in [
+        format!("mutation{{createSession(input:{{firstPrompt:\"{prompt}\"}}){{}}}}"),
+        format!("{{a(b:\"{prompt}= \")"),
+        format!("{{a}} {prompt} ="),
+    ] {
+        let refusal = api.refusal(&broken).await;
+        assert!(refusal.starts_with("GRAPHQL_PARSE_FAILED: The document is not GraphQL"));
+        assert!(
+            refusal.len() < 300 && !refusal.contains("secret"),
+            "{refusal}"
+        );
+        let response = api.ask(&broken).await;
+        assert!(response["errors"][0]["locations"][0]["column"].is_u64());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn depth_is_counted_through_fragments_that_were_planned_nearer_to_the_root() {
     let api = Api::with_conversation().await;
