@@ -193,6 +193,7 @@ impl Scan<'_> {
     fn string(&mut self) -> Scanned {
         self.literal(b"\"")?;
         loop {
+            self.at += plain_prefix(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -248,6 +249,25 @@ impl Scan<'_> {
         }
         Ok(value)
     }
+}
+
+/// Number of bytes, in steps of eight, that hold no quote, no backslash and no control character.
+/// Every content that is sent is scanned, and nearly all of it is such text: byte by byte the scan
+/// took a third of the instructions of a conversation load.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES * 0x80;
+    // The high bit of each byte of `word` that is zero; exact up to the first zero byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let (words, _) = bytes.as_chunks::<8>();
+    let is_plain = |chunk: &&[u8; 8]| {
+        let word = u64::from_le_bytes(**chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        control | quote | backslash == 0
+    };
+    words.iter().take_while(is_plain).count() * 8
 }
 
 #[cfg(test)]
