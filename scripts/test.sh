@@ -69,7 +69,7 @@ part() {
 part "playground build" make --no-print-directory playground
 part "format" cargo fmt --check
 part "lints" cargo clippy --all-targets --quiet -- -D warnings
-part "unit and integration tests" cargo test --quiet
+part "unit and integration tests" cargo test --quiet --no-fail-fast
 part "playground checks" make --no-print-directory playground-check
 part "browser" ./scripts/browser-test.sh
 

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_a_suggestion() {
-        let (_dir, flags) = file("listen = \"x\"\n");
+        let (_dir, flags) = file("lisen = \"x\"\n");
         let message = load(&flags, &environment(&[])).unwrap_err().to_string();
         assert!(message.contains("did you mean `listen`?"), "{message}");
         let typo = environment(&[("TURNGRAPH_RECORDS", "x")]);

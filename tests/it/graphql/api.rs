@@ -1,5 +1,6 @@
 //! A gateway over a scratch store: short ways to fill the store and to ask.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,7 +35,8 @@ pub(super) struct Api {
     pub(super) gateway: Gateway,
     pub(super) store: Arc<Watched>,
     pub(super) clock: Arc<ManualClock>,
-    _fixture: SqliteFixture,
+    /// Keeps the scratch store while the gateway uses it.
+    _kept: Box<dyn Any + Send + Sync>,
 }
 
 impl Api {
@@ -42,9 +44,19 @@ impl Api {
     pub(super) async fn new() -> Self {
         let fixture = SqliteFixture::new().await;
         let inner: Arc<dyn RecordStore> = Arc::<SqliteRecordStore>::clone(&fixture.store);
+        let clock = Arc::clone(&fixture.clock);
+        Self::on(inner, clock, Box::new(fixture))
+    }
+
+    /// On a store of any engine; `kept` lives as long as the gateway.
+    pub(super) fn on(
+        inner: Arc<dyn RecordStore>,
+        manual: Arc<ManualClock>,
+        kept: Box<dyn Any + Send + Sync>,
+    ) -> Self {
         let store = Arc::new(Watched::new(inner));
         let record: Arc<dyn RecordStore> = Arc::<Watched>::clone(&store);
-        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&fixture.clock);
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&manual);
         let reads = Arc::new(Reads::new(Arc::clone(&record), Arc::clone(&clock)));
         let commands = Commands {
             record,
@@ -54,8 +66,8 @@ impl Api {
         Self {
             gateway: Gateway::new(reads, commands),
             store,
-            clock: Arc::clone(&fixture.clock),
-            _fixture: fixture,
+            clock: manual,
+            _kept: kept,
         }
     }
 

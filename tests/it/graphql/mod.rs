@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod mutations;
 mod round_trips;
+mod statements;
 mod steps;
 mod variables;
 mod watched;

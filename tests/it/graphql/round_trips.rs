@@ -7,7 +7,7 @@ use serde_json::json;
 use super::api::{ACCOUNT, Api};
 use crate::support::rows;
 
-const SESSION: &[(&str, &str, usize)] = &[
+pub(super) const SESSION: &[(&str, &str, usize)] = &[
     (
         "a conversation",
         "{session(uid:\"s\"){title turnCount activePath{nodes{id role ...on HumanTurn{prompt} ...on AgentTurn{text stepCount steps{nodes{type content}}}}}}}",
@@ -50,7 +50,7 @@ const SESSION: &[(&str, &str, usize)] = &[
     ),
 ];
 
-const ACCOUNTS: &[(&str, &str, usize)] = &[
+pub(super) const ACCOUNTS: &[(&str, &str, usize)] = &[
     (
         "a history with previews",
         "{viewer{sessions(first:200){nodes{title turnCount activeLeaf{preview}} totalCount{count}}}}",

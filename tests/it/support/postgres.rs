@@ -89,6 +89,8 @@ impl Server {
             "wal_level=logical".to_owned(),
             "max_replication_slots=20".to_owned(),
             "max_wal_senders=20".to_owned(),
+            // Part of the server package on Debian; tests count statements with it.
+            "shared_preload_libraries=pg_stat_statements".to_owned(),
         ] {
             command.arg("-c").arg(setting);
         }
