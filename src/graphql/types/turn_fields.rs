@@ -84,9 +84,12 @@ impl List for Turns {
                     let Ok(Some(session)) = env.session(&hit.session_uid) else {
                         continue;
                     };
-                    let Some(ix) = session.graph().find(&hit.turn_uid) else {
-                        continue;
-                    };
+                    let graph = session.graph();
+                    // The store knows the turn's own deletion, the graph that of the turns above.
+                    let found = graph
+                        .find(&hit.turn_uid)
+                        .filter(|&ix| !graph.is_deleted(ix));
+                    let Some(ix) = found else { continue };
                     let cursor = CursorOf::Text(env.keep_text(hit.cursor.to_string()));
                     push((cursor, session.turn(ix)));
                 }

@@ -115,29 +115,26 @@ pub(super) fn steps(steps: &[StepRow], turn_seqs: &[i32]) -> Vec<String> {
     batches.finish()
 }
 
-/// Scores for `SCORES_INSERT`.
-pub(super) fn scores(scores: &[ScoreRow]) -> Vec<String> {
-    let mut batches = Batches::new();
-    for score in scores {
-        let (target_kind, target_uid, target_idx) = target_columns(&score.target);
-        let (value_type, number, label, text) = value_columns(&score.value);
-        batches.push(&(
-            score.uid.as_str(),
-            target_kind,
-            target_uid.as_str(),
-            target_idx,
-            &score.name,
-            source_column(score.source),
-            value_type,
-            number,
-            label,
-            text,
-            &score.comment,
-            &score.evaluator,
-            score.created_at,
-        ));
-    }
-    batches.finish()
+/// A score for `SCORE_INSERT`: its texts as a JSON list, and its number.
+pub(super) fn score(score: &ScoreRow) -> (String, Option<f64>) {
+    let (target_kind, target_uid, target_idx) = target_columns(&score.target);
+    let (value_type, number, label, text) = value_columns(&score.value);
+    let texts = (
+        score.uid.as_str(),
+        target_kind,
+        target_uid.as_str(),
+        target_idx,
+        &score.name,
+        source_column(score.source),
+        value_type,
+        label,
+        text,
+        &score.comment,
+        &score.evaluator,
+        score.created_at,
+    );
+    let texts = serde_json::to_string(&texts).expect("texts and times are always JSON");
+    (texts, number)
 }
 
 /// Metadata for `METADATA_SET`.

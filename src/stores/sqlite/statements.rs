@@ -244,16 +244,14 @@ statements! { WRITES:
             value ->> 6
         from json_each($2)";
 
-    /// Inserts scores of session `$1`: `$2` is a list of `[uid, target_kind, target_uid,
-    /// target_idx, name, source, value_type, number, label, text, comment, evaluator,
-    /// created_at]`; the version is that of the time.
-    SCORES_INSERT(&[]) = "
+    /// Inserts a score of session `$1`: `$2` is the list `[uid, target_kind, target_uid,
+    /// target_idx, name, source, value_type, label, text, comment, evaluator, created_at]`, `$3`
+    /// the version and `$4` the number.
+    SCORE_INSERT(&[]) = "
         insert into scores (session_uid, uid, target_kind, target_uid, target_idx, name, source,
-            value_type, number, label, text, comment, evaluator, created_at, rev)
-        select $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-            value ->> 12, $3
-        from json_each($2) where true
+            value_type, label, text, comment, evaluator, created_at, rev, number)
+        values ($1, $2 ->> 0, $2 ->> 1, $2 ->> 2, $2 ->> 3, $2 ->> 4, $2 ->> 5, $2 ->> 6,
+            $2 ->> 7, $2 ->> 8, $2 ->> 9, $2 ->> 10, $2 ->> 11, $3, $4)
         on conflict (uid) do nothing";
 
     /// Sets metadata of session `$1`: `$2` is a list of

@@ -80,15 +80,11 @@ impl SqliteTransaction {
         statement: Statement,
         session_uid: &Uid,
         batches: Vec<String>,
-        now: Option<Timestamp>,
     ) -> StoreResult<()> {
         for rows in batches {
-            let mut query = sqlx::query(statement.sql)
+            let query = sqlx::query(statement.sql)
                 .bind(session_uid.as_str())
                 .bind(rows);
-            if let Some(now) = now {
-                query = query.bind(now.0);
-            }
             let done = query.execute(&mut *self.transaction).await;
             done.map_err(|error| self.errors.driver(statement.name, error))?;
         }
@@ -168,10 +164,10 @@ impl RecordTransaction for SqliteTransaction {
 
     async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
         let human = batch::human_turns(turns);
-        self.insert(st::HUMAN_TURNS_INSERT, session_uid, human, None)
+        self.insert(st::HUMAN_TURNS_INSERT, session_uid, human)
             .await?;
         let agent = batch::agent_turns(turns);
-        self.insert(st::AGENT_TURNS_INSERT, session_uid, agent, None)
+        self.insert(st::AGENT_TURNS_INSERT, session_uid, agent)
             .await
     }
 
@@ -209,7 +205,7 @@ impl RecordTransaction for SqliteTransaction {
             return Err(self.defect(st::STEPS_INSERT, message));
         }
         let rows = batch::steps(steps, turn_seqs);
-        self.insert(st::STEPS_INSERT, session_uid, rows, None).await
+        self.insert(st::STEPS_INSERT, session_uid, rows).await
     }
 
     async fn step_update(
@@ -247,15 +243,25 @@ impl RecordTransaction for SqliteTransaction {
     }
 
     async fn scores_insert(&mut self, session_uid: &Uid, scores: &[ScoreRow]) -> StoreResult<()> {
-        let rows = batch::scores(scores);
+        let statement = st::SCORE_INSERT;
         let now = self.clock.now();
-        self.insert(st::SCORES_INSERT, session_uid, rows, Some(now))
-            .await
+        for score in scores {
+            // The number is bound, since SQLite's reader of JSON may be off in its last digit.
+            let (texts, number) = batch::score(score);
+            let query = sqlx::query(statement.sql)
+                .bind(session_uid.as_str())
+                .bind(texts)
+                .bind(now.0)
+                .bind(number);
+            let done = query.execute(&mut *self.transaction).await;
+            done.map_err(|error| self.errors.driver(statement.name, error))?;
+        }
+        Ok(())
     }
 
     async fn metadata_set(&mut self, session_uid: &Uid, rows: &[MetadataRow]) -> StoreResult<()> {
         let rows = batch::metadata(rows);
-        self.insert(st::METADATA_SET, session_uid, rows, None).await
+        self.insert(st::METADATA_SET, session_uid, rows).await
     }
 
     async fn idempotency_insert(

@@ -2,11 +2,13 @@
 //! whether the session has two turns or ten thousand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use turngraph::domain::Timestamp;
 use turngraph::domain::clock::ManualClock;
 use turngraph::stores::RecordStore;
+use turngraph::stores::postgres::{PgOptions, PgRecordStore};
 
 use super::api::Api;
 use super::round_trips::{ACCOUNTS, SESSION};
@@ -33,7 +35,13 @@ async fn operations_need_as_many_statements_for_ten_thousand_turns_as_for_two() 
         let mut counter = PgConnection::connect(&database.url()).await.unwrap();
         let extension = "create extension pg_stat_statements";
         sqlx::query(extension).execute(&mut counter).await.unwrap();
-        let store: Arc<dyn RecordStore> = Arc::new(database.store().await);
+        // One connection: what a new one says of itself would be counted too.
+        let options = PgOptions {
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(60),
+            ..PgOptions::url(database.url())
+        };
+        let store: Arc<dyn RecordStore> = Arc::new(PgRecordStore::open(&options).await.unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000_000)));
         let api = Api::on(store, clock, Box::new(()));
         api.chain("s", turns).await;
