@@ -72,12 +72,13 @@ echo "   $(grep VmRSS /proc/$server/status | tr -s '[:space:]' ' ')"
 kill $server && wait $server || true
 
 echo "== import of the OASST trees and the chat exports"
+mapfile -t files < <(find tests/data/oasst-trees tests/data/chat-exports -name '*.json' -o -name '*.jsonl')
 for store in "sqlite://$scratch/import.db" "$record"; do
   ./target/release/turngraph migrate up --record "$store" >/dev/null
   from=$(start)
   sessions=0
   for account in $(seq 10); do
-    report=$(./target/release/turngraph import --record "$store" --account "bench-$account" --json tests/data/oasst-trees tests/data/chat-exports)
+    report=$(./target/release/turngraph import --record "$store" --account "bench-$account" --json "${files[@]}")
     sessions=$((sessions + $(echo "$report" | sed -n 's/^ *"sessions": \([0-9]*\).*/\1/p' | head -n 1)))
   done
   took=$((($(start) - from) / 1000000))
