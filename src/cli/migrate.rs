@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::Settings;
 use crate::app::App;
+use crate::config::RecordUrl;
 use crate::stores::migration::UpOptions;
 
 /// What to do with the schema.
@@ -26,6 +27,18 @@ pub(super) async fn run(
     settings: &Settings,
     json: bool,
 ) -> anyhow::Result<u8> {
+    // Looking makes no file.
+    if let (RecordUrl::Sqlite(path), false) = (
+        &settings.record,
+        matches!(command, MigrateCommand::Up { .. }),
+    ) && !path.exists()
+    {
+        println!(
+            "{} is not there yet; `turngraph migrate up` makes it",
+            path.display()
+        );
+        return Ok(0);
+    }
     let migrator = App::migrator(settings).await?;
     match command {
         MigrateCommand::Up { repair } => {
@@ -40,7 +53,13 @@ pub(super) async fn run(
                 status.iter().for_each(|row| println!("{row}"));
             }
         }
-        MigrateCommand::Plan => print(&migrator.plan().await?, json)?,
+        MigrateCommand::Plan => {
+            let plan = migrator.plan().await?;
+            print(&plan, json)?;
+            if !plan.refusals.is_empty() {
+                return Ok(65);
+            }
+        }
     }
     Ok(0)
 }
@@ -49,7 +68,7 @@ fn print<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool) -> any
     if json {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{report}");
+        println!("{}", report.to_string().trim_end());
     }
     Ok(())
 }

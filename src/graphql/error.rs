@@ -63,7 +63,7 @@ pub(crate) fn failure_of(kind: ReadErrorKind) -> Failure<'static> {
     match kind {
         ReadErrorKind::Unavailable => Failure {
             code: "STORE_UNAVAILABLE",
-            message: "The store cannot be reached; try again.",
+            message: "The store cannot be reached or written to; the server's log says why.",
         },
         ReadErrorKind::Timeout => Failure {
             code: "STORE_TIMEOUT",

@@ -1,6 +1,7 @@
 //! `Gateway`: a GraphQL request in, response bytes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{PathSegment, ServerError, Variables};
@@ -11,8 +12,8 @@ use crate::reads::Reads;
 
 use super::data::{Data, Env, Loader};
 use super::engine::{
-    Document, DocumentLimits, Introspection, ObjPlan, Out, OutLimits, Prepared, ResponseParts,
-    RootPlan, Roots, write_response,
+    Document, DocumentLimits, Failure, Introspection, ObjPlan, Out, OutLimits, Prepared,
+    ResponseParts, RootPlan, Roots, write_response,
 };
 use super::error::{ErrorCode, is_retryable};
 use super::mutation::{Mutation, Outcome};
@@ -22,6 +23,17 @@ use super::query::Query;
 /// fields further down than the walk before (`forkedFrom { session { forkedFrom … }}` is the
 /// deepest chain), so an operation within the bound on levels never needs as many.
 const WALKS_MAX: usize = 64;
+
+/// A command that takes longer is given up: its transaction is rolled back, unless the commit was
+/// already on its way.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the client is told of it.
+const COMMAND_LATE: Failure<'static> = Failure {
+    code: "STORE_TIMEOUT",
+    message: "The store did not answer in time, so it is not known whether this was written; \
+              repeat it with the same `idempotencyKey`.",
+};
 
 /// The roots of this schema.
 struct Schema;
@@ -182,10 +194,9 @@ impl Gateway {
                 (misses, wanted, parts)
             };
             if let Some(command) = wanted {
-                let done = command
-                    .run(&self.commands, &request.account, &mut data)
-                    .await;
-                outcome = Some(done);
+                let run = command.run(&self.commands, &request.account, &mut data);
+                let done = tokio::time::timeout(COMMAND_DEADLINE, run).await;
+                outcome = Some(done.unwrap_or(Outcome::Failed(COMMAND_LATE)));
                 continue;
             }
             if misses.is_empty() {

@@ -56,7 +56,8 @@ impl ScalarType for DateTimeScalar {
 #[derive(Clone, Debug)]
 pub(crate) struct JsonScalar(pub(crate) Value);
 
-/// Any JSON value, passed through byte for byte.
+/// Any JSON value. Answers carry it byte for byte as it is stored; on writing through the API,
+/// white space, escapes and the spelling of numbers are not kept (numbers are 64-bit).
 #[Scalar(
     name = "JSON",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259"

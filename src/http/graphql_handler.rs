@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, HeaderValue};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::request_id::{REQUEST_ID, request_id};
-use super::{AccountRule, HttpState};
+use super::{AccountRule, BODY_BYTES_MAX, HttpState};
 use crate::domain::Uid;
 use crate::graphql::GraphqlRequest;
 
@@ -45,9 +46,18 @@ fn refuse(status: StatusCode, message: impl Into<String>) -> Refusal {
 pub(super) async fn post(
     State(state): State<HttpState>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let parameters = read_body(&headers, &body);
+    let parameters = match body {
+        Ok(body) => read_body(&headers, &body),
+        Err(_) => Err(refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "The body is larger than {} MiB.",
+                BODY_BYTES_MAX / 1024 / 1024
+            ),
+        )),
+    };
     answer(&state, &headers, parameters, true).await
 }
 
@@ -91,11 +101,14 @@ fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<Parameters, Refusal> {
         return Err(refuse(StatusCode::BAD_REQUEST, message));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        refuse(
-            StatusCode::BAD_REQUEST,
-            format!("The body is not a JSON object with a string `query` ({place})."),
-        )
+        // What serde says of values may quote them; what it says of syntax does not.
+        let message = if error.is_data() {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            format!("The body is not a JSON object with a string `query` ({place}).")
+        } else {
+            format!("The body is not JSON that can be read: {error}.")
+        };
+        refuse(StatusCode::BAD_REQUEST, message)
     })
 }
 
@@ -189,6 +202,10 @@ fn checked(
 fn account(rule: &AccountRule, headers: &HeaderMap) -> Result<Uid, Refusal> {
     match rule {
         AccountRule::Fixed(account) => Ok(account.clone()),
+        AccountRule::Header { .. } if !names_this_machine(headers) => Err(refuse(
+            StatusCode::FORBIDDEN,
+            "This server answers under localhost and 127.0.0.1 only.",
+        )),
         AccountRule::Header { default } => match headers.get(ACCOUNT) {
             None => Ok(default.clone()),
             Some(value) => {
@@ -203,6 +220,26 @@ fn account(rule: &AccountRule, headers: &HeaderMap) -> Result<Uid, Refusal> {
             }
         },
     }
+}
+
+/// A page of another site may give its own name this machine's address; the browser then lets it
+/// ask, but names that site as the host.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return true;
+    };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The media type of the answer; none when the client takes neither.

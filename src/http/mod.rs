@@ -19,8 +19,8 @@ use crate::graphql::Gateway;
 
 pub use health::{Dependency, DependencyState};
 
-/// Largest request body in bytes: one step of the largest size, with room around it.
-const BODY_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Largest request body in bytes: a text of the largest size (16 MiB) with every byte escaped.
+const BODY_BYTES_MAX: usize = 40 * 1024 * 1024;
 
 /// Whether the stores behind the gateway can be used, for `/health/ready` and `/health/deps`.
 #[async_trait]

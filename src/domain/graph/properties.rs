@@ -116,7 +116,9 @@ impl Model {
         };
         let below = self.below(parent);
         let shown = stored.filter(|uid| below.contains(uid));
-        shown.or_else(|| below.last().cloned())
+        let mut sound = below.iter().rev();
+        let sound = sound.find(|uid| parent.is_some() || self.row(uid).parent_uid.is_none());
+        shown.or_else(|| sound.or(below.last()).cloned())
     }
 
     fn down_from(&self, from: Option<Uid>) -> Vec<Uid> {

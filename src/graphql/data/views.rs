@@ -150,11 +150,13 @@ impl<'a> TurnView<'a> {
         }
         let steps = self.steps()?;
         let is_text = |step: &&StepRow| step.tpe == StepType::Text.number();
-        let mut texts = steps.iter().filter(is_text).map(|step| {
+        let texts = steps.iter().filter(is_text).map(|step| {
             StepContent::parse(step.tpe, &step.content)
                 .plain_text()
                 .into_owned()
         });
+        // What is malformed or empty reads as nothing and leaves no gap.
+        let mut texts = texts.filter(|text| !text.is_empty());
         let Some(first) = texts.next() else {
             return Ok(Cow::Borrowed(""));
         };

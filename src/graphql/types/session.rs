@@ -73,7 +73,7 @@ fn row_fields(t: &mut Type<Session>) {
 fn graph_fields(t: &mut Type<Session>) {
     t.field::<Rev>("revision", |At(s)| s.revision())
         .guard(|At(s)| s.loaded())
-        .doc("What this answer holds of the session: send it back as `atLeast` to see no less.");
+        .doc("What this answer holds of the session; opaque. It changes when the session's row or one of its newest turns does.");
     t.field::<Int>("turnCount", |At(s)| count(s.graph().living().count()))
         .needs(|n| n.graph = true)
         .guard(|At(s)| s.loaded())

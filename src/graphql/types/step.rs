@@ -87,7 +87,7 @@ pub(crate) fn step_fields<T: Entity<V = StepV>>(t: &mut Type<T>) {
         .needs(|n| n.step_contents = true)
         .doc("The tool that the agent used in this step, with its result where it is known.");
     t.field::<Content>("content", |At(s)| &s.row.content)
-        .doc("The content whole, byte for byte as it was written.");
+        .doc("The content whole, byte for byte as it is stored.");
 }
 
 impl Entity for Step {

@@ -149,3 +149,19 @@ async fn doctor_finds_what_is_wrong_and_what_is_right() {
         stdout(&output)
     );
 }
+
+#[test]
+fn looking_at_a_schema_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new");
+    for command in ["plan", "status"] {
+        let output = run(&["migrate", command, "--data-dir", data.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(
+            stdout(&output).contains("migrate up"),
+            "{}",
+            stdout(&output)
+        );
+        assert!(!data.exists());
+    }
+}

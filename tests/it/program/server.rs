@@ -59,7 +59,7 @@ fn a_signal_ends_the_server_with_code_0_after_the_requests_under_way() {
     let mut request = TcpStream::connect(&address).unwrap();
     write!(
         request,
-        "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     )
@@ -176,4 +176,56 @@ async fn the_account_header_separates_accounts_in_dev() {
     let other = ask("somebody-else").await.unwrap().text().await.unwrap();
     assert!(other.contains("\"count\":0"), "{other}");
     assert_eq!(ask("").await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_that_took_this_machines_address_is_refused_in_dev() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::dev(folder.path(), &["--no-demo"]);
+    let ask = |host: &'static str| {
+        let url = format!("{}/graphql?query=%7Bviewer%7Buid%7D%7D", server.url);
+        reqwest::Client::new().get(url).header("host", host).send()
+    };
+    for host in ["localhost:4000", "127.0.0.1", "[::1]:80"] {
+        assert_eq!(ask(host).await.unwrap().status(), 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:4000",
+        "127.0.0.1.evil.example",
+    ] {
+        assert_eq!(ask(host).await.unwrap().status(), 403, "{host}");
+    }
+}
+
+/// Sends `body` and returns the whole answer.
+fn sent(server: &Server, body: &str) -> String {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut request = TcpStream::connect(address).unwrap();
+    write!(
+        request,
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    request.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_body_that_is_no_json_says_where_and_is_refused_as_graphql() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::dev(folder.path(), &["--no-demo"]);
+    let lone = r#"{"query": "\ud800"}"#;
+    let number = r#"{"query": 5}"#;
+    for (body, says) in [(lone, "hex escape"), (number, "string `query`")] {
+        let answer = sent(&server, body);
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let message = body["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+    }
 }

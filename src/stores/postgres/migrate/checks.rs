@@ -134,10 +134,9 @@ macro_rules! duplicates {
                     $key,
                     " having count(*) > 1) order by ",
                     $key,
-                    "; delete from ",
+                    "; -- then, for every row but the one to keep: delete from ",
                     $table,
-                    " where ctid = '(0,1)'; -- every row but the one to \
-                     keep"
+                    " where ctid = <its ctid>"
                 )),
             },
         ]
