@@ -106,13 +106,9 @@ impl SessionGraph {
         self.active_of(ix, self.turns[ix].active_child.as_ref())
     }
 
-    /// The root that is shown: the stored one where it is a living root, else the newest that was
-    /// written as a root. A turn whose parent is missing is shown only where there is no other.
+    /// The root that is shown: the stored one where it is a living root, else the newest.
     pub fn active_root(&self) -> Option<Ix> {
-        let stored = self.active_root.as_ref();
-        let stored = stored.and_then(|uid| self.roots().find(|&r| self.turns[r].uid == *uid));
-        let sound = || self.roots().rfind(|&r| self.turns[r].parent_uid.is_none());
-        stored.or_else(sound).or_else(|| self.roots().next_back())
+        self.active_of(self.turns.len(), self.active_root.as_ref())
     }
 
     fn active_of(&self, run: usize, stored: Option<&Uid>) -> Option<Ix> {

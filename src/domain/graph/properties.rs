@@ -116,9 +116,7 @@ impl Model {
         };
         let below = self.below(parent);
         let shown = stored.filter(|uid| below.contains(uid));
-        let mut sound = below.iter().rev();
-        let sound = sound.find(|uid| parent.is_some() || self.row(uid).parent_uid.is_none());
-        shown.or_else(|| sound.or(below.last()).cloned())
+        shown.or_else(|| below.last().cloned())
     }
 
     fn down_from(&self, from: Option<Uid>) -> Vec<Uid> {
