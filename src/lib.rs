@@ -6,6 +6,8 @@
 pub mod domain;
 // What may be asked of a store, by role, and the engines behind it.
 pub mod stores;
+// What was committed, in the order of commits: change feeds.
+pub mod cdc;
 // Everything that writes: checked, locked, one transaction.
 pub mod commands;
 // Import and export.

@@ -2,6 +2,7 @@
 //!
 //! Everything else in turngraph speaks in these types; this module knows none of the others.
 
+pub mod change;
 pub mod clock;
 pub mod diff;
 pub mod graph;
@@ -15,11 +16,12 @@ pub mod step;
 pub mod time;
 pub mod turn;
 
+pub use change::Change;
 pub use clock::{Clock, SystemClock, UidSource, UuidV7Source};
 pub use graph::SessionGraph;
 pub use key::{KeyError, Uid};
 pub use page::{Page, PageError, PageRequest};
-pub use revision::{Position, Revision};
+pub use revision::{Consistency, Position, Revision, Watermark};
 pub use session::{ForkOrigin, SessionRow};
 pub use step::{StepRow, StepType};
 pub use time::Timestamp;

@@ -1,11 +1,45 @@
-//! `Revision`, the token by which a client reads its own writes.
+//! How fresh a read must be, and the places in time that this is said with: `Revision`, the token
+//! by which a client reads its own writes, and `Watermark`, how far projections have come.
 
 use std::fmt;
 
-use super::Uid;
+use super::{Timestamp, Uid};
 
 /// Rows named in a token at most; a larger write is named by its position alone.
 pub const REVISION_ROWS_MAX: usize = 16;
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Consistency {
+    /// Rollups or a replica of the record store, with limits of their own; may be old.
+    Analytics,
+    /// Caches and projections, a moment behind; the answer says how far.
+    #[default]
+    Eventual,
+    /// The record store itself.
+    Strong,
+}
+
+impl Consistency {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Strong, Self::Eventual, Self::Analytics];
+
+    /// The name in GraphQL and in headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strong => "STRONG",
+            Self::Eventual => "EVENTUAL",
+            Self::Analytics => "ANALYTICS",
+        }
+    }
+
+    /// Reads the name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|c| c.name().eq_ignore_ascii_case(name))
+    }
+}
 
 /// A place in the record store's own order of commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +49,15 @@ pub struct Position {
     pub store: String,
     /// PostgreSQL: log sequence number read after the commit; SQLite: last change number.
     pub value: u64,
+}
+
+/// How far the projections have come: everything that was committed up to `position` is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermark {
+    /// Place in the record store's order of commits.
+    pub position: Position,
+    /// Everything committed until then, by the record store's clock, is in the projections.
+    pub as_of: Timestamp,
 }
 
 /// What a write or a read reached: a position and the versions of single rows.

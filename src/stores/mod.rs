@@ -1,19 +1,26 @@
 //! What the rest of turngraph may ask of a store, by role; the engines are leaves behind it.
 //!
 //! `RecordStore` is the system of record. Its two adapters are `postgres` and `sqlite`; `sql` has
-//! what they share. Only the composition root (`app`) names an engine.
+//! what they share. `ProjectionStore` holds copies for fast reads, `SessionCache` hot sessions,
+//! `ProjectionSource` is the record store as the projector sees it. Only the composition root (`app`) names an engine.
 
+pub mod cache;
 pub mod error;
 pub mod listing;
 pub mod migration;
 pub mod postgres;
+pub mod projection;
 pub mod record;
+pub mod source;
 pub mod sql;
 pub mod sqlite;
 
+pub use cache::SessionCache;
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{SessionFilter, SessionListing, SessionOrder, TurnSearch};
+pub use projection::ProjectionStore;
 pub use record::{RecordStore, RecordTransaction};
+pub use source::ProjectionSource;
 
 /// A kind of store, as answers name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +29,12 @@ pub enum StoreKind {
     Postgres,
     /// SQLite, the embedded record store.
     Sqlite,
+    /// Cassandra or ScyllaDB, the projections.
+    Cql,
+    /// Redis or Valkey, the hot cache.
+    Redis,
+    /// The cache in the process.
+    Memory,
 }
 
 impl StoreKind {
@@ -30,6 +43,9 @@ impl StoreKind {
         match self {
             Self::Postgres => "POSTGRES",
             Self::Sqlite => "SQLITE",
+            Self::Cql => "CQL",
+            Self::Redis => "REDIS",
+            Self::Memory => "MEMORY",
         }
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("stores", &["domain"]),
+    ("cdc", &["domain", "stores"]),
+    ("projection", &["domain", "stores", "cdc", "commands"]),
     ("commands", &["domain", "stores"]),
     ("reads", &["domain", "stores"]),
     ("graphql", &["domain", "commands", "reads"]),
@@ -21,6 +23,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "domain",
             "stores",
+            "cdc",
+            "projection",
             "commands",
             "reads",
             "graphql",
@@ -34,11 +38,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "cdc",
             "config",
             "domain",
             "graphql",
             "http",
             "lifecycle",
+            "projection",
+            "reads",
             "stores",
             "telemetry",
             "transfer",
@@ -50,8 +57,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     (
         "sqlx",
-        &["src/stores/sql", "src/stores/sqlite", "src/stores/postgres"],
+        &[
+            "src/stores/sql",
+            "src/stores/sqlite",
+            "src/stores/postgres",
+            "src/cdc/postgres",
+            "src/cdc/change_log",
+        ],
     ),
+    ("scylla", &["src/stores/cql"]),
+    ("redis", &["src/stores/redis"]),
+    ("pgwire_replication", &["src/cdc/postgres"]),
+    ("rdkafka", &["src/cdc/debezium"]),
     ("axum", &["src/http", "src/cli/server.rs"]),
     ("async_graphql", &["src/graphql"]),
     ("clap", &["src/cli", "src/main.rs"]),

@@ -1,0 +1,89 @@
+//! `SessionCache`: hot sessions under a generation, in Redis or in the process.
+//!
+//! Contract, held by one suite on every engine:
+//! - A miss tells the session's generation. A fill is taken only if the generation is still the
+//!   same; an invalidation raises it and drops what is there, always, without comparing versions.
+//!   So a fill that began before a write can never hide that write.
+//! - A generation lives at least ten times longer than a fill may take, and starts at a random
+//!   value, so that eviction cannot bring one back.
+//! - Whatever is wrong with the cache (down, evicted, an entry of another format) is a miss or an
+//!   error that the caller treats as one; it never changes an answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::record::StoreResult;
+use crate::domain::{SessionRow, StepRow, Timestamp, TurnRow, Uid, Watermark};
+
+/// A session as the cache holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HotSession {
+    /// The session's row.
+    pub row: SessionRow,
+    /// All its turns by `seq`.
+    pub turns: Vec<TurnRow>,
+    /// Prompts and steps of the turns that are here, by `seq`; up to a limit of bytes.
+    pub bodies: BTreeMap<i32, HotBodies>,
+    /// The entry shows everything that was committed until then.
+    pub as_of: Timestamp,
+}
+
+/// Bodies of one turn, all of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HotBodies {
+    /// The prompt of a human turn.
+    Prompt(String),
+    /// The steps of an agent turn by `idx`.
+    Steps(Vec<StepRow>),
+}
+
+/// Version of a session's cache entry, given by the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation(pub u64);
+
+/// Answer to a look-up.
+#[derive(Debug, Clone)]
+pub enum Cached {
+    /// It is here.
+    Hit(Arc<HotSession>),
+    /// It is known that there is no such session.
+    Absent,
+    /// Not here; a fill must name this generation.
+    Miss(Generation),
+}
+
+/// Hot sessions.
+#[async_trait]
+pub trait SessionCache: Send + Sync + 'static {
+    /// Looks sessions up, in the order of `uids`; one round trip however many.
+    async fn get(&self, uids: &[Uid]) -> StoreResult<Vec<Cached>>;
+
+    /// Enters a session, or with `None` that there is none, under the generation that its miss
+    /// told. False when it was refused because something changed meanwhile.
+    async fn fill(
+        &self,
+        uid: &Uid,
+        generation: Generation,
+        session: Option<Arc<HotSession>>,
+    ) -> StoreResult<bool>;
+
+    /// Drops sessions and raises their generations.
+    async fn invalidate(&self, uids: &[Uid]) -> StoreResult<()>;
+
+    /// Publishes how far the projector has come.
+    async fn set_watermark(&self, watermark: &Watermark) -> StoreResult<()>;
+
+    /// How far the projector has come, where it says so here.
+    async fn watermark(&self) -> StoreResult<Option<Watermark>>;
+
+    /// Drops everything of an account's list of recent sessions.
+    async fn forget_recent(&self, account: &Uid) -> StoreResult<()>;
+
+    /// Engine and version, or what is wrong and what to do.
+    async fn health(&self) -> StoreResult<String>;
+
+    /// Closes all connections.
+    async fn close(&self);
+}
