@@ -41,6 +41,15 @@ struct Common {
     /// the data directory].
     #[arg(long, global = true, value_name = "URL")]
     record: Option<String>,
+    /// Projections: cql://HOST[:PORT][,HOST…]/KEYSPACE [default: none].
+    #[arg(long, global = true, value_name = "URL")]
+    cql: Option<String>,
+    /// Hot cache: redis://HOST[:PORT] [default: none; SQLite is cached in the process].
+    #[arg(long, global = true, value_name = "URL")]
+    redis: Option<String>,
+    /// Where changes are read from: auto, pgoutput, kafka or change_log [default: auto].
+    #[arg(long, global = true, value_name = "SOURCE")]
+    feed: Option<String>,
     /// Directory of the embedded store [default: turngraph-data].
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -123,6 +132,9 @@ impl Common {
         };
         let given = [
             ("record", &self.record),
+            ("cql", &self.cql),
+            ("redis", &self.redis),
+            ("feed", &self.feed),
             ("data_dir", &self.data_dir),
             ("listen", &self.listen),
             ("log_level", &self.log_level),

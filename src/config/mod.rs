@@ -3,10 +3,12 @@
 //! One flat list of settings, declared once: from it come the file's keys, the environment's
 //! names, `config print` and the messages for unknown keys. Read once, at the start.
 
+mod feed;
 mod origin;
 mod settings;
 mod source;
 
+pub use feed::{FeedSource, HybridConfig, StoreUrl};
 pub use origin::Origin;
 pub use settings::{Config, LogFormat, RecordUrl};
 pub use source::{ConfigError, Flags, Printed, load};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::feed::HybridConfig;
 use crate::domain::Uid;
 
 /// The record store's address.
@@ -43,7 +44,7 @@ impl RecordUrl {
     }
 }
 
-fn mask_password(url: &str) -> String {
+pub(super) fn mask_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -87,6 +88,8 @@ pub struct Config {
     pub record: RecordUrl,
     /// Connections to PostgreSQL at most.
     pub record_connections_max: u32,
+    /// Projections, hot cache and change feed.
+    pub hybrid: HybridConfig,
     /// Account of requests while there is no authentication.
     pub account: Uid,
     /// Which events are logged, e.g. `info` or `turngraph=debug,warn`.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::feed::{self, HybridConfig, StoreUrl};
 use super::origin::Origin;
-use super::settings::{Config, RecordUrl};
+use super::settings::{Config, RecordUrl, mask_password};
 
 /// The file that is read from the working directory when no other is named.
 const FILE_NAME: &str = "turngraph.toml";
@@ -30,6 +31,15 @@ const SETTINGS: &[Setting] = &[
     setting("data_dir", "--data-dir", "turngraph-data"),
     setting("record", "--record", ""),
     setting("record_connections_max", "", "16"),
+    setting("cql", "--cql", ""),
+    setting("redis", "--redis", ""),
+    setting("analytics", "", ""),
+    setting("feed", "--feed", "auto"),
+    setting("feed_slot", "", "turngraph"),
+    setting("kafka", "", ""),
+    setting("dual_write_budget", "", "30ms"),
+    setting("cql_share", "", "100"),
+    setting("shadow_reads", "", "0.1"),
     setting("account", "--account", "demo"),
     setting("log_level", "--log-level", "info"),
     setting("log_format", "--log-format", "text"),
@@ -125,6 +135,25 @@ pub fn load(
                 .filter(|n| (2..=1_000).contains(n))
                 .ok_or_else(|| "use a number from 2 to 1000".to_owned())
         })?,
+        hybrid: HybridConfig {
+            cql: found.url("cql", &["cql"], "cql://HOST[:PORT][,HOST…]/KEYSPACE")?,
+            redis: found.url(
+                "redis",
+                &["redis", "rediss"],
+                "redis://HOST[:PORT][/DATABASE]",
+            )?,
+            analytics: found.url(
+                "analytics",
+                &["postgres", "postgresql"],
+                "postgres://USER@HOST/DATABASE of a replica",
+            )?,
+            feed: found.get("feed", str::parse)?,
+            feed_slot: found.get("feed_slot", feed::slot_name)?,
+            kafka: found.url("kafka", &["kafka"], "kafka://HOST:PORT/TOPIC_PREFIX")?,
+            dual_write_budget: found.get("dual_write_budget", duration)?,
+            cql_share: found.get("cql_share", feed::share)?,
+            shadow_reads: found.get("shadow_reads", feed::per_cent)?,
+        },
         account: found.get("account", |text| {
             crate::domain::Uid::parse(text).map_err(|e| e.to_string())
         })?,
@@ -153,12 +182,29 @@ impl Found<'_> {
         let (text, origin) = self.raw(key);
         let parsed = parse(&text).map_err(|reason| ConfigError::Value {
             key,
-            value: text.clone(),
+            value: mask_password(&text),
             origin: origin.clone(),
             reason,
         })?;
         self.printed.push((key, text, origin));
         Ok(parsed)
+    }
+
+    /// An address that may be left out; its password is not printed.
+    fn url(
+        &mut self,
+        key: &'static str,
+        schemes: &[&str],
+        example: &str,
+    ) -> Result<Option<StoreUrl>, ConfigError> {
+        let url = self.get(key, |text| match text {
+            "" => Ok(None),
+            text => StoreUrl::parse(text, schemes, example).map(Some),
+        })?;
+        if let (Some(url), Some(last)) = (&url, self.printed.last_mut()) {
+            last.1 = url.to_string();
+        }
+        Ok(url)
     }
 
     fn raw(&self, key: &'static str) -> (String, Origin) {
@@ -251,6 +297,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
+        "" if number == 0 => Ok(Duration::ZERO),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
         _ => Err("use e.g. 250ms, 20s or 5m".into()),
     }
