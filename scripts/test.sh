@@ -16,6 +16,9 @@ have() { command -v "$1" >/dev/null; }
 
 missing=()
 have_postgres || missing+=(postgresql)
+have redis-server || have valkey-server || missing+=(redis-server)
+have java || missing+=(default-jdk-headless)
+have mvn || missing+=(maven)
 have chromium || missing+=(chromium)
 have npm || missing+=(nodejs npm)
 have cc || missing+=(build-essential)
@@ -65,8 +68,12 @@ part() {
   fi
 }
 
+fetch_jars() { ./scripts/jars.sh cassandra && ./scripts/jars.sh kafka; }
+
 # The page is built first, because the server embeds it.
 part "playground build" make --no-print-directory playground
+# Cassandra, Kafka and Debezium; the tests would fetch them too, but in the middle of things.
+part "server jars" fetch_jars
 part "format" cargo fmt --check
 part "lints" cargo clippy --all-targets --quiet -- -D warnings
 part "unit and integration tests" cargo test --quiet --no-fail-fast

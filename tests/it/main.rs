@@ -9,6 +9,7 @@ mod commands;
 mod graphql;
 mod program;
 mod schema;
+mod servers;
 mod stores;
 mod support;
 mod tidy;

@@ -1,6 +1,11 @@
-//! Helpers of several test modules: stores on scratch data, and rows with the values that a test
-//! does not care about.
+//! Helpers of several test modules: servers and stores on scratch data, and rows with the values
+//! that a test does not care about.
 
+pub(crate) mod cassandra;
+pub(crate) mod jars;
 pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod redis;
 pub(crate) mod rows;
 pub(crate) mod sqlite;

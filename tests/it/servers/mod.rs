@@ -1,0 +1,6 @@
+//! Proof that the servers of the other tests are real: each takes a write by its own protocol and
+//! gives it back, and what is done to it (killed, paused, cut off) has its effect.
+
+mod cassandra;
+mod proxy;
+mod redis;
