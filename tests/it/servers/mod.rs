@@ -2,5 +2,6 @@
 //! gives it back, and what is done to it (killed, paused, cut off) has its effect.
 
 mod cassandra;
+mod postgres;
 mod proxy;
 mod redis;

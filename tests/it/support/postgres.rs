@@ -4,6 +4,8 @@
 //! data in a scratch directory. A watchdog process holds the other end of a pipe and ends the
 //! server when this process is gone, however it went; then the data goes too.
 
+mod private;
+
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -18,6 +20,7 @@ use turngraph::domain::clock::ManualClock;
 use turngraph::stores::migration::{SchemaMigrator, UpOptions};
 use turngraph::stores::postgres::{PgMigrator, PgOptions, PgRecordStore};
 
+pub(crate) use self::private::Private;
 use super::sqlite::START;
 
 /// How the database is named that others are copied from.
@@ -342,14 +345,17 @@ fn group_of(account: &str) -> String {
 /// A directory below the build directory, or below the system's for temporary files where the
 /// server's account cannot reach the build directory.
 fn scratch_directory(account: Option<&str>) -> PathBuf {
+    scratch_directory_of(&format!("postgres-{}", std::process::id()), account)
+}
+
+fn scratch_directory_of(name: &str, account: Option<&str>) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let name = format!("postgres-{}", std::process::id());
     let places = [
         target.join("test-servers"),
         std::env::temp_dir().join("turngraph-test-servers"),
     ];
     for place in &places {
-        let scratch = place.join(&name);
+        let scratch = place.join(name);
         std::fs::create_dir_all(&scratch).unwrap();
         if let Some(name) = account {
             run(Command::new("chown").arg(name).arg(&scratch));

@@ -123,6 +123,12 @@ impl Process {
         self.signal("CONT");
     }
 
+    /// Sends a signal, e.g. `INT`, and waits for the end of the server.
+    pub(crate) fn end(&mut self, signal: &str) {
+        self.signal(signal);
+        self.child.wait().unwrap();
+    }
+
     fn signal(&self, name: &str) {
         let mut command = Command::new("kill");
         command.args(["-s", name, &self.child.id().to_string()]);
