@@ -6,16 +6,17 @@
 //! instructions per load are those of 120 loads less those of 20, by 100, so that start-up and
 //! the first, unprepared loads do not count.
 
-use std::sync::Arc;
+mod measure;
 
 use turngraph::app::{App, environment};
-use turngraph::commands::Outcome;
 use turngraph::commands::rules::StepInput;
 use turngraph::commands::session::CreateSession;
 use turngraph::commands::turn::{AppendAgentTurn, AppendHumanTurn};
 use turngraph::config::{Flags, load};
 use turngraph::domain::{StepType, TurnStatus, Uid};
 use turngraph::graphql::{Gateway, GraphqlRequest};
+
+use measure::{argument, cpu_ticks, done, number};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,15 +27,6 @@ const LOAD: &str = "query($uid: Uid!) { session(uid: $uid) { uid title createdAt
     turns(first: 1000) { nodes { __typename uid parent { uid } activeChild { uid } createdAt \
     ... on HumanTurn { prompt } \
     ... on AgentTurn { liked steps { nodes { idx type content createdAt } } } } } } }";
-
-fn argument(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip_while(|given| given != name);
-    arguments.nth(1)
-}
-
-fn number(name: &str) -> Option<usize> {
-    argument(name)?.parse().ok()
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -99,19 +91,8 @@ fn prose(bytes: usize) -> String {
         .collect()
 }
 
-fn done<T>(outcome: Outcome<T>) -> anyhow::Result<T> {
-    match outcome {
-        Outcome::Done(done) => Ok(done),
-        Outcome::Refused(errors) => anyhow::bail!("refused: {errors:?}"),
-    }
-}
-
 async fn prepare(app: &App, turns: usize) -> anyhow::Result<()> {
-    let commands = turngraph::commands::Commands {
-        record: Arc::clone(&app.record),
-        clock: Arc::clone(&app.clock),
-        uids: Arc::clone(&app.uids),
-    };
+    let commands = app.commands();
     let account = Uid::parse(ACCOUNT)?;
     let uid = Uid::parse(&session_uid(turns))?;
     let input = CreateSession {
@@ -160,23 +141,4 @@ async fn prepare(app: &App, turns: usize) -> anyhow::Result<()> {
     }
     app.record.close().await;
     Ok(())
-}
-
-/// User and system time of this process, in ticks.
-fn cpu_ticks() -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name may hold spaces; the fields after its closing bracket do not.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or("")
-        .split_whitespace()
-        .collect();
-    let field = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|f| f.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    Ok(field(11) + field(12))
 }

@@ -121,18 +121,22 @@ impl App {
         });
     }
 
+    /// The commands on the record store.
+    pub fn commands(&self) -> Commands {
+        Commands {
+            record: Arc::clone(&self.record),
+            clock: Arc::clone(&self.clock),
+            uids: Arc::clone(&self.uids),
+        }
+    }
+
     /// The GraphQL API over the stores.
     pub fn gateway(&self) -> Gateway {
         let reads = Arc::new(Reads::new(
             Arc::clone(&self.record),
             Arc::clone(&self.clock),
         ));
-        let commands = Commands {
-            record: Arc::clone(&self.record),
-            clock: Arc::clone(&self.clock),
-            uids: Arc::clone(&self.uids),
-        };
-        Gateway::new(reads, commands)
+        Gateway::new(reads, self.commands())
     }
 }
 
