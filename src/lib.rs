@@ -20,7 +20,7 @@ pub mod graphql;
 pub mod http;
 // Settings and where they came from.
 pub mod config;
-// Logs.
+// Logs and metrics.
 pub mod telemetry;
 // From the first signal to the end.
 pub mod lifecycle;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::app::{self, App, StoreReadiness};
 use crate::config::Config;
-use crate::http::{AccountRule, HttpState, router};
+use crate::http::{AccountRule, HttpState, metrics_routes, router};
 use crate::lifecycle::{self, Lifecycle};
+use crate::telemetry::Metrics;
 
 /// How a server starts.
 pub(super) struct Start {
@@ -33,9 +34,11 @@ pub(super) async fn serve(
     };
     let lifecycle = Lifecycle::default();
     app.spawn_numberer(&lifecycle);
+    let metrics = Metrics::install();
+    let routes = router(state).merge(metrics_routes(move || metrics.render()));
     started(address);
     let stopping = lifecycle.stopping();
-    let server = axum::serve(listener, router(state))
+    let server = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
     let mut running = tokio::spawn(server.into_future());
     let ended = tokio::select! {

@@ -4,6 +4,7 @@ pub mod demo_ids;
 pub mod examples;
 mod graphql_handler;
 mod health;
+mod metrics;
 pub mod playground;
 mod request_id;
 
@@ -18,6 +19,7 @@ use crate::domain::{Uid, UidSource};
 use crate::graphql::Gateway;
 
 pub use health::{Dependency, DependencyState};
+pub use metrics::metrics_routes;
 
 /// Largest request body in bytes: a text of the largest size (16 MiB) with every byte escaped.
 const BODY_BYTES_MAX: usize = 40 * 1024 * 1024;

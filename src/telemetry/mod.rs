@@ -1,4 +1,7 @@
-//! Logs: one subscriber for the process. No prompt and no content of a step ever goes there.
+//! Logs and metrics: one subscriber and one recorder for the process. No prompt and no content of a
+//! step ever goes there.
+
+mod metrics;
 
 use std::io::IsTerminal;
 
@@ -6,6 +9,8 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
+
+pub use metrics::Metrics;
 
 /// Starts logging to standard error, so that reports on standard output stay clean.
 pub fn init(config: &Config) -> anyhow::Result<()> {
