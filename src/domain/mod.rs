@@ -20,7 +20,7 @@ pub use change::Change;
 pub use clock::{Clock, SystemClock, UidSource, UuidV7Source};
 pub use graph::SessionGraph;
 pub use key::{KeyError, Uid};
-pub use page::{Page, PageError, PageRequest};
+pub use page::{CursorList, Page, PageError, PageRequest};
 pub use revision::{Consistency, Position, Revision, Watermark};
 pub use session::{ForkOrigin, SessionRow};
 pub use step::{StepRow, StepType};

@@ -1,5 +1,9 @@
 //! Pages of ordered lists: `first/after` forward, `last/before` backward.
 
+mod cursor;
+
+pub use cursor::CursorList;
+
 /// What a client asked for, checked but not yet applied to a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
@@ -64,6 +68,26 @@ pub enum PageError {
         /// What was given.
         value: String,
     },
+    /// A cursor of another field.
+    #[error(
+        "`{argument}` is a cursor of `{from}`; `{to}` takes only cursors that it returned itself"
+    )]
+    OtherList {
+        /// Name of the argument.
+        argument: &'static str,
+        /// The field that returned it.
+        from: String,
+        /// The field that it was given to.
+        to: &'static str,
+    },
+    /// A cursor of the same field with another order or filter.
+    #[error(
+        "`{argument}` is a cursor of this list with another order or filter; keep both while you page, or begin again without a cursor"
+    )]
+    OtherSelection {
+        /// Name of the argument.
+        argument: &'static str,
+    },
 }
 
 /// Page sizes of one field.
@@ -89,14 +113,18 @@ pub struct PageArguments<'a> {
 }
 
 impl PageRequest {
-    /// Checks the arguments of a field with numeric cursors.
-    pub fn check(given: PageArguments<'_>, limits: PageLimits) -> Result<Self, PageError> {
+    /// Checks the arguments of a list with numeric cursors.
+    pub fn check(
+        given: PageArguments<'_>,
+        limits: PageLimits,
+        list: CursorList,
+    ) -> Result<Self, PageError> {
         let (size, from_end) = page_size(given.first, given.last, limits)?;
         Ok(Self {
             size,
             from_end,
-            after: cursor("after", given.after)?,
-            before: cursor("before", given.before)?,
+            after: cursor(list, "after", given.after)?,
+            before: cursor(list, "before", given.before)?,
         })
     }
 
@@ -158,9 +186,14 @@ pub fn page_size(
     Ok((size, argument == "last"))
 }
 
-fn cursor(argument: &'static str, text: Option<&str>) -> Result<Option<i64>, PageError> {
+fn cursor(
+    list: CursorList,
+    argument: &'static str,
+    text: Option<&str>,
+) -> Result<Option<i64>, PageError> {
     let Some(text) = text else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| PageError::BadCursor {
+    let place = list.place(argument, text)?;
+    place.parse().map(Some).map_err(|_| PageError::BadCursor {
         argument,
         value: text.chars().take(40).collect(),
     })
@@ -171,9 +204,10 @@ mod tests {
     use super::*;
 
     const LIMITS: PageLimits = PageLimits { default: 2, max: 3 };
+    const LIST: CursorList = CursorList::of("tens");
 
     fn page(given: PageArguments<'_>) -> Page {
-        PageRequest::check(given, LIMITS)
+        PageRequest::check(given, LIMITS, LIST)
             .unwrap()
             .slice(5, |place| place as i64 * 10)
     }
@@ -187,7 +221,7 @@ mod tests {
         );
         let p = page(PageArguments {
             first: Some(3),
-            after: Some("10"),
+            after: Some("tens:10"),
             ..Default::default()
         });
         assert_eq!(
@@ -196,7 +230,7 @@ mod tests {
         );
         let p = page(PageArguments {
             last: Some(2),
-            before: Some("30"),
+            before: Some("tens:30"),
             ..Default::default()
         });
         assert_eq!(
@@ -210,8 +244,8 @@ mod tests {
         assert_eq!((p.start, p.end, p.has_next), (0, 0, true));
         let p = page(PageArguments {
             first: Some(3),
-            after: Some("40"),
-            before: Some("0"),
+            after: Some("tens:40"),
+            before: Some("tens:0"),
             ..Default::default()
         });
         assert_eq!(p.start, p.end);
@@ -219,7 +253,11 @@ mod tests {
 
     #[test]
     fn bad_arguments_name_themselves() {
-        let refuse = |given| PageRequest::check(given, LIMITS).unwrap_err().to_string();
+        let refuse = |given| {
+            PageRequest::check(given, LIMITS, LIST)
+                .unwrap_err()
+                .to_string()
+        };
         let both = PageArguments {
             first: Some(1),
             last: Some(1),
@@ -240,10 +278,12 @@ mod tests {
             ..Default::default()
         };
         assert!(refuse(negative).contains("must not be negative"));
-        let cursor = PageArguments {
-            after: Some("x"),
-            ..Default::default()
-        };
-        assert!(refuse(cursor).contains("is not a cursor"));
+        for text in ["x", "tens:x", "tens:"] {
+            let cursor = PageArguments {
+                after: Some(text),
+                ..Default::default()
+            };
+            assert!(refuse(cursor).contains("is not a cursor"), "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject};
 
 use crate::domain::diff::{DiffKind, branch_diff, text_diff};
 use crate::domain::page::page_size;
-use crate::domain::{KeyError, Uid};
+use crate::domain::{CursorList, KeyError, Uid};
 use crate::reads::{SearchCursor, SearchRequest};
 
 use super::data::{Env, Looked, SessionView, TurnView};
@@ -223,6 +223,12 @@ impl CheckedArgs for SearchArgs {
 }
 
 impl SearchArgs {
+    /// The list with what selects it.
+    fn list(&self) -> CursorList {
+        let session = self.session_id.as_ref().map(|id| id.as_str());
+        CursorList::of("searchTurns").with((&self.text, session))
+    }
+
     fn request(&self) -> Result<SearchRequest, String> {
         let words: Vec<String> = self.text.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() || words.len() > 10 {
@@ -231,10 +237,14 @@ impl SearchArgs {
         let (size, _) = page_size(self.first, None, SEARCH).map_err(|e| e.to_string())?;
         let after = match &self.after {
             None => None,
-            Some(text) => Some(
-                SearchCursor::parse(text)
-                    .ok_or_else(|| format!("`after: {text:?}` is not a cursor of this list"))?,
-            ),
+            Some(text) => {
+                let place = self
+                    .list()
+                    .place("after", text)
+                    .map_err(|e| e.to_string())?;
+                let bad = || format!("`after: {text:?}` is not a cursor of this list");
+                Some(SearchCursor::parse(place).ok_or_else(bad)?)
+            }
         };
         let session_uid = match self.session_id.as_ref().map(|id| GlobalId::parse(id)) {
             None => None,
@@ -263,7 +273,7 @@ fn search<'a>(env: &'a Env<'a>, args: &SearchArgs) -> Looked<'a, TurnsOf<'a>> {
         }
     }
     Ok(Some(TurnsOf {
-        entries: Entries::Found(env, page),
+        entries: Entries::Found(env, args.list(), page),
         has_next: page.has_next,
         has_previous: args.after.is_some(),
     }))

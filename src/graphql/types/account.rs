@@ -2,8 +2,8 @@
 
 use async_graphql::{Enum, InputObject};
 
-use crate::domain::Uid;
 use crate::domain::page::page_size;
+use crate::domain::{CursorList, Uid};
 use crate::graphql::data::{Env, SessionView};
 use crate::graphql::engine::{At, Bool, CheckedArgs, Entity, Int, Obj, Part, Type, View};
 use crate::graphql::ids::{Id, IdOf};
@@ -67,7 +67,7 @@ pub(crate) enum SessionOrder {
 }
 
 /// Which sessions are listed; every condition that is given must hold.
-#[derive(InputObject, Clone, Default)]
+#[derive(InputObject, Clone, Debug, Default)]
 pub(crate) struct SessionFilter {
     /// Part of the title, without regard to case.
     title_contains: Option<String>,
@@ -107,14 +107,23 @@ impl CheckedArgs for SessionsArgs {
 }
 
 impl SessionsArgs {
+    /// The list with what orders and filters it.
+    fn list(&self) -> CursorList {
+        let filter = self.filter.clone().unwrap_or_default();
+        CursorList::of("sessions").with((self.order_by, filter))
+    }
+
     fn request(&self) -> Result<ListingRequest, String> {
         let (size, from_end) =
             page_size(self.first, self.last, SESSIONS).map_err(|e| e.to_string())?;
-        let cursor = |name: &str, text: &Option<String>| match text {
+        let cursor = |name: &'static str, text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => ListingCursor::parse(text)
-                .map(Some)
-                .ok_or_else(|| format!("`{name}: {text:?}` is not a cursor of this list")),
+            Some(text) => {
+                let list = self.list();
+                let place = list.place(name, text).map_err(|e| e.to_string())?;
+                let bad = || format!("`{name}: {text:?}` is not a cursor of this list");
+                ListingCursor::parse(place).map(Some).ok_or_else(bad)
+            }
         };
         Ok(ListingRequest {
             order: self.order_by.into(),
@@ -180,11 +189,12 @@ impl List for Sessions {
     type Page = SessionsV;
 
     fn each<'a>(of: SessionsOf<'a>, push: &mut dyn FnMut((CursorOf<'a>, SessionView<'a>))) {
+        let list = of.args.list();
         for (row, cursor) in &of.page.sessions {
             // The rows of a page are entered with it, so this finds every one of them.
             if let Ok(Some(session)) = of.env.session(&row.uid) {
                 push((
-                    CursorOf::Text(of.env.keep_text(cursor.to_string())),
+                    CursorOf::Text(of.env.keep_text(format!("{list}:{cursor}"))),
                     session,
                 ));
             }

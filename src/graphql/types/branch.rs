@@ -10,7 +10,7 @@ use crate::graphql::scalars::Instant;
 
 use super::connection::{Connection, CursorOf, List};
 use super::node::Node;
-use super::page::BranchPage;
+use super::page::{BranchPage, PageArgs};
 use super::turn::Turn;
 use super::turn_fields::{PreviewArgs, count};
 
@@ -125,7 +125,7 @@ impl List for Branches {
     fn each<'a>(of: BranchesOf<'a>, push: &mut dyn FnMut((CursorOf<'a>, BranchOf<'a>))) {
         let graph = of.session.graph();
         for &leaf in of.page {
-            let cursor = CursorOf::Number(graph.turn(leaf).seq.into());
+            let cursor = CursorOf::Place(BranchPage::LIST, graph.turn(leaf).seq.into());
             let leaf = of.session.turn(leaf);
             push((cursor, BranchOf { leaf }));
         }

@@ -1,12 +1,13 @@
 //! Connections: edges, nodes and pageInfo are said once, for all lists.
 
+use crate::domain::CursorList;
 use crate::graphql::engine::{At, Bool, Entity, Obj, Type, View, leaf};
 
 /// A place in a list, as clients see it.
 #[derive(Clone, Copy)]
 pub(crate) enum CursorOf<'a> {
-    /// The number of a turn or step.
-    Number(i64),
+    /// The number or place of a turn or step in a list.
+    Place(CursorList, i64),
     /// Any other.
     Text(&'a str),
 }
@@ -14,11 +15,7 @@ pub(crate) enum CursorOf<'a> {
 leaf!(
     /// A cursor, opaque to clients.
     'a Cursor, CursorOf<'a>, String, |cursor, out| match cursor {
-        CursorOf::Number(number) => {
-            out.raw(b"\"");
-            out.raw(itoa::Buffer::new().format(number).as_bytes());
-            out.raw(b"\"");
-        }
+        CursorOf::Place(list, place) => out.str(&format!("{list}:{place}")),
         CursorOf::Text(text) => out.str(text),
     }
 );

@@ -8,7 +8,7 @@ use crate::graphql::scalars::{Instant, Role, StepKind, StepType, TurnRole};
 
 use super::connection::{CursorOf, List};
 use super::node::Node;
-use super::page::OutlinePage;
+use super::page::{OutlinePage, PageArgs};
 use super::turn_fields::{Entries, TurnV, Turns, TurnsOf, TurnsV, count};
 
 /// Characters of a label.
@@ -92,13 +92,13 @@ fn label<'a>(turn: TurnView<'a>) -> Result<&'a str, Failure<'a>> {
 pub(crate) struct Outline;
 
 /// One page of an outline.
-pub(crate) fn outline<'a>(session: SessionView<'a>, page: &OutlinePage) -> TurnsOf<'a> {
+pub(crate) fn outline<'a>(session: SessionView<'a>, args: &OutlinePage) -> TurnsOf<'a> {
     let graph = session.graph();
     let all: Vec<usize> = graph.living().collect();
-    let page = page.slice(all.len(), |place| graph.turn(all[place]).seq.into());
+    let page = args.slice(all.len(), |place| graph.turn(all[place]).seq.into());
     let places = session.env.keep(all[page.start..page.end].iter().copied());
     TurnsOf {
-        entries: Entries::OfSession(session, places),
+        entries: Entries::OfSession(session, args.list(), places),
         has_next: page.has_next,
         has_previous: page.has_previous,
     }

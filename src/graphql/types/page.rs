@@ -3,7 +3,7 @@
 use async_graphql::InputObject;
 
 use crate::domain::page::{PageArguments, PageLimits};
-use crate::domain::{Page, PageRequest};
+use crate::domain::{CursorList, Page, PageError, PageRequest};
 use crate::graphql::engine::CheckedArgs;
 
 /// Pages of turns.
@@ -37,9 +37,26 @@ pub(crate) const SEARCH: PageLimits = PageLimits {
     max: 100,
 };
 
-/// Declares the four arguments of a connection with numeric cursors.
+/// Arguments that choose a page of a list with numeric cursors.
+pub(crate) trait PageArgs {
+    /// The list, with what orders and filters it.
+    fn list(&self) -> CursorList;
+
+    /// The page that is asked for.
+    fn request(&self) -> Result<PageRequest, PageError>;
+
+    /// The page of a list of `len` entries whose cursors ascend.
+    fn slice(&self, len: usize, cursor_at: impl Fn(usize) -> i64) -> Page {
+        let request = self
+            .request()
+            .expect("arguments were checked before the walk");
+        request.slice(len, cursor_at)
+    }
+}
+
+/// Declares the four arguments of a connection with numeric cursors, for each field that has one.
 macro_rules! page_arguments {
-    ($(#[$doc:meta])* $name:ident, $limits:expr, $size:literal) => {
+    ($($(#[$doc:meta])* $name:ident, $field:literal, $limits:expr, $size:literal;)*) => {$(
         $(#[$doc])*
         #[derive(InputObject, Clone)]
         pub(crate) struct $name {
@@ -59,35 +76,56 @@ macro_rules! page_arguments {
             }
         }
 
+        impl PageArgs for $name {
+            fn list(&self) -> CursorList {
+                Self::LIST
+            }
+
+            fn request(&self) -> Result<PageRequest, PageError> {
+                self.request_of(Self::LIST)
+            }
+        }
+
         impl $name {
-            fn request(&self) -> Result<PageRequest, crate::domain::PageError> {
+            /// The list without order and filter.
+            pub(crate) const LIST: CursorList = CursorList::of($field);
+
+            /// The page of the list as a field with more arguments orders and filters it.
+            pub(crate) fn request_of(&self, list: CursorList) -> Result<PageRequest, PageError> {
                 let given = PageArguments {
                     first: self.first,
                     after: self.after.as_deref(),
                     last: self.last,
                     before: self.before.as_deref(),
                 };
-                PageRequest::check(given, $limits)
-            }
-
-            /// The page of a list of `len` entries whose cursors ascend.
-            pub(crate) fn slice(&self, len: usize, cursor_at: impl Fn(usize) -> i64) -> Page {
-                let request = self.request().expect("arguments were checked before the walk");
-                request.slice(len, cursor_at)
+                PageRequest::check(given, $limits, list)
             }
         }
-    };
+    )*};
 }
 
-page_arguments!(
-    /// A page of turns.
-    TurnPage, TURNS, "How many, from the start: 50 unless given, at most 1,000."
-);
-page_arguments!(
+page_arguments! {
+    /// A page of the turns below a turn.
+    ChildrenPage, "children", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of the turns beside a turn.
+    SiblingsPage, "siblings", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of the turns above a turn.
+    AncestorsPage, "ancestors", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of the active path.
+    ActivePathPage, "activePath", TURNS,
+        "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of a path.
+    PathPage, "path", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of first turns.
+    RootsPage, "roots", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
+    /// A page of all turns.
+    TurnsPage, "turns", TURNS, "How many, from the start: 50 unless given, at most 1,000.";
     /// A page of branches.
-    BranchPage, BRANCHES, "How many, from the start: 50 unless given, at most 1,000."
-);
-page_arguments!(
+    BranchPage, "branches", BRANCHES,
+        "How many, from the start: 50 unless given, at most 1,000.";
     /// A page of an outline.
-    OutlinePage, OUTLINE, "How many, from the start: 5,000 unless given, at most 10,000."
-);
+    OutlinePage, "outline", OUTLINE,
+        "How many, from the start: 5,000 unless given, at most 10,000.";
+    /// A page of steps.
+    StepsPage, "steps", STEPS, "How many, from the start: 100 unless given, at most 1,000.";
+}

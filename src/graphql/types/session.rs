@@ -2,7 +2,7 @@
 
 use async_graphql::InputObject;
 
-use crate::domain::TurnRole as DomainRole;
+use crate::domain::{CursorList, PageError, PageRequest, TurnRole as DomainRole};
 use crate::graphql::data::SessionView;
 use crate::graphql::engine::{At, CheckedArgs, Entity, Failure, Int, Obj, Part, Str, Type, View};
 use crate::graphql::ids::{GlobalId, Id, IdOf};
@@ -15,7 +15,9 @@ use super::branch::{Branches, branches};
 use super::connection::Connection;
 use super::node::Node;
 use super::outline::{Outline, outline};
-use super::page::{BranchPage, OutlinePage, TurnPage};
+use super::page::{
+    ActivePathPage, BranchPage, OutlinePage, PageArgs, PathPage, RootsPage, TurnsPage,
+};
 use super::turn::Turn;
 use super::turn_fields::{Turns, TurnsOf, count, page_of, page_of_path};
 use origin::{DamageType, ForkOf, ForkOriginType};
@@ -109,7 +111,7 @@ fn graph_fields(t: &mut Type<Session>) {
 
 fn list_fields(t: &mut Type<Session>) {
     type Listed = Option<Obj<Connection<Turns>>>;
-    t.field_with::<TurnPage, Listed>("activePath", |At(s), page| {
+    t.field_with::<ActivePathPage, Listed>("activePath", |At(s), page| {
         Some(page_of_path(s, s.graph().active_path(), page))
     })
     .needs(|n| n.graph = true)
@@ -119,7 +121,7 @@ fn list_fields(t: &mut Type<Session>) {
         .needs(|n| n.graph = true)
         .guard(|At(s)| s.loaded())
         .doc("Root-to-leaf path through any turn, continued from there by its active children.");
-    t.field_with::<TurnPage, Listed>("roots", |At(s), page| {
+    t.field_with::<RootsPage, Listed>("roots", |At(s), page| {
         let roots: Vec<usize> = s.graph().roots().collect();
         Some(page_of(s, &roots, page))
     })
@@ -150,7 +152,17 @@ pub(crate) struct PathArgs {
     /// Id of a turn that the path leads through.
     through: async_graphql::ID,
     #[graphql(flatten)]
-    page: TurnPage,
+    page: PathPage,
+}
+
+impl PageArgs for PathArgs {
+    fn list(&self) -> CursorList {
+        PathPage::LIST.with(&*self.through)
+    }
+
+    fn request(&self) -> Result<PageRequest, PageError> {
+        self.page.request_of(self.list())
+    }
 }
 
 impl CheckedArgs for PathArgs {
@@ -161,7 +173,7 @@ impl CheckedArgs for PathArgs {
                 &*self.through
             ));
         }
-        self.page.check()
+        self.request().map(drop).map_err(|e| e.to_string())
     }
 }
 
@@ -171,7 +183,7 @@ fn path<'a>(s: SessionView<'a>, args: &PathArgs) -> Result<Option<TurnsOf<'a>>, 
         return Ok(None);
     };
     match graph.find(&uid) {
-        Some(ix) => Ok(Some(page_of_path(s, &graph.path_through(ix), &args.page))),
+        Some(ix) => Ok(Some(page_of_path(s, &graph.path_through(ix), args))),
         None if graph.is_empty() => Ok(None),
         None => Err(Failure {
             code: "NOT_FOUND",
@@ -181,7 +193,7 @@ fn path<'a>(s: SessionView<'a>, args: &PathArgs) -> Result<Option<TurnsOf<'a>>, 
 }
 
 /// Which turns.
-#[derive(InputObject, Clone)]
+#[derive(InputObject, Clone, Debug)]
 pub(crate) struct TurnFilter {
     /// Only turns of this role.
     role: Option<TurnRole>,
@@ -199,14 +211,27 @@ pub(crate) struct TurnFilter {
 #[derive(InputObject, Clone)]
 pub(crate) struct TurnsArgs {
     #[graphql(flatten)]
-    page: TurnPage,
+    page: TurnsPage,
     /// Only turns that pass.
     filter: Option<TurnFilter>,
 }
 
+impl PageArgs for TurnsArgs {
+    fn list(&self) -> CursorList {
+        match &self.filter {
+            Some(filter) => TurnsPage::LIST.with(filter),
+            None => TurnsPage::LIST,
+        }
+    }
+
+    fn request(&self) -> Result<PageRequest, PageError> {
+        self.page.request_of(self.list())
+    }
+}
+
 impl CheckedArgs for TurnsArgs {
     fn check(&self) -> Result<(), String> {
-        self.page.check()
+        self.request().map(drop).map_err(|e| e.to_string())
     }
 }
 
@@ -221,7 +246,7 @@ fn turns<'a>(s: SessionView<'a>, args: &TurnsArgs) -> Result<Option<TurnsOf<'a>>
             all.push(ix);
         }
     }
-    Ok(Some(page_of(s, &all, &args.page)))
+    Ok(Some(page_of(s, &all, args)))
 }
 
 fn passes<'a>(s: SessionView<'a>, ix: usize, filter: &TurnFilter) -> Result<bool, Failure<'a>> {

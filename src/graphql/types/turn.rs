@@ -2,7 +2,7 @@
 
 use async_graphql::InputObject;
 
-use crate::domain::{StepRow, TurnRole};
+use crate::domain::{CursorList, PageError, PageRequest, StepRow, TurnRole};
 use crate::graphql::data::{StepView, TurnView};
 use crate::graphql::engine::{
     At, Bool, CheckedArgs, Entity, Int, Kind, Obj, Part, Str, Type, View,
@@ -11,10 +11,9 @@ use crate::graphql::scalars::{Instant, Json, Status, StepType, TurnStatus};
 
 use super::connection::{Connection, CursorOf, List};
 use super::node::Node;
-use super::page::STEPS;
+use super::page::{PageArgs, StepsPage};
 use super::step::Step;
 use super::turn_fields::{TurnV, turn_fields};
-use crate::domain::page::{PageArguments, PageRequest};
 
 /// The interface.
 pub(crate) struct Turn;
@@ -110,14 +109,8 @@ fn response_ms(turn: TurnView<'_>) -> Option<i32> {
 /// Arguments of a list of steps.
 #[derive(InputObject, Clone)]
 pub(crate) struct StepsArgs {
-    /// How many, from the start: 100 unless given, at most 1,000.
-    first: Option<i32>,
-    /// Only what comes after this cursor (`pageInfo.endCursor` of the page before).
-    after: Option<String>,
-    /// How many, from the end; cannot be combined with `first`.
-    last: Option<i32>,
-    /// Only what comes before this cursor (`pageInfo.startCursor` of the page after).
-    before: Option<String>,
+    #[graphql(flatten)]
+    page: StepsPage,
     /// Only steps of these types.
     types: Option<Vec<StepType>>,
 }
@@ -128,15 +121,16 @@ impl CheckedArgs for StepsArgs {
     }
 }
 
-impl StepsArgs {
-    fn request(&self) -> Result<PageRequest, crate::domain::PageError> {
-        let given = PageArguments {
-            first: self.first,
-            after: self.after.as_deref(),
-            last: self.last,
-            before: self.before.as_deref(),
-        };
-        PageRequest::check(given, STEPS)
+impl PageArgs for StepsArgs {
+    fn list(&self) -> CursorList {
+        match &self.types {
+            Some(types) => StepsPage::LIST.with(types),
+            None => StepsPage::LIST,
+        }
+    }
+
+    fn request(&self) -> Result<PageRequest, PageError> {
+        self.page.request_of(self.list())
     }
 }
 
@@ -145,6 +139,7 @@ impl StepsArgs {
 pub(crate) struct StepsOf<'a> {
     turn: TurnView<'a>,
     all: &'a [StepRow],
+    list: CursorList,
     page: &'a [usize],
     has_next: bool,
     has_previous: bool,
@@ -167,13 +162,11 @@ fn steps_page<'a>(turn: TurnView<'a>, all: &'a [StepRow], args: &StepsArgs) -> S
             .is_none_or(|types| types.contains(&StepType::of(step.tpe)))
     };
     let places: Vec<usize> = (0..all.len()).filter(|&at| wanted(&all[at])).collect();
-    let request = args
-        .request()
-        .expect("arguments were checked before the walk");
-    let page = request.slice(places.len(), |place| all[places[place]].idx.into());
+    let page = args.slice(places.len(), |place| all[places[place]].idx.into());
     StepsOf {
         turn,
         all,
+        list: args.list(),
         page: turn
             .session
             .env
@@ -193,7 +186,10 @@ impl List for Steps {
     fn each<'a>(of: StepsOf<'a>, push: &mut dyn FnMut((CursorOf<'a>, StepView<'a>))) {
         for &at in of.page {
             let row = &of.all[at];
-            push((CursorOf::Number(row.idx.into()), of.turn.step(at, row)));
+            push((
+                CursorOf::Place(of.list, row.idx.into()),
+                of.turn.step(at, row),
+            ));
         }
     }
 

@@ -3,6 +3,7 @@
 
 use async_graphql::InputObject;
 
+use crate::domain::CursorList;
 use crate::domain::preview::preview;
 use crate::graphql::data::{Env, SessionView, TurnView};
 use crate::graphql::engine::{
@@ -13,7 +14,7 @@ use crate::graphql::scalars::{Instant, Key, Role, TurnRole};
 use crate::reads::SearchPage;
 
 use super::connection::{Connection, CursorOf, List};
-use super::page::TurnPage;
+use super::page::{AncestorsPage, ChildrenPage, PageArgs, SiblingsPage};
 use super::session::Session;
 use super::turn::Turn;
 
@@ -36,12 +37,12 @@ pub(crate) struct TurnsOf<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Entries<'a> {
     /// Turns of one session; their cursors are their numbers.
-    OfSession(SessionView<'a>, &'a [usize]),
+    OfSession(SessionView<'a>, CursorList, &'a [usize]),
     /// Turns on one path of a session; their cursors are their places on it, because a turn that
     /// another program wrote may have a higher number than its child.
-    OnPath(SessionView<'a>, &'a [usize]),
+    OnPath(SessionView<'a>, CursorList, &'a [usize]),
     /// Turns of many sessions, as a search found them.
-    Found(&'a Env<'a>, &'a SearchPage),
+    Found(&'a Env<'a>, CursorList, &'a SearchPage),
 }
 
 /// The family of pages of turns.
@@ -63,22 +64,20 @@ impl List for Turns {
 
     fn each<'a>(of: TurnsOf<'a>, push: &mut dyn FnMut((CursorOf<'a>, TurnView<'a>))) {
         match of.entries {
-            Entries::OfSession(session, page) => {
+            Entries::OfSession(session, list, page) => {
                 let graph = session.graph();
                 for &ix in page {
-                    push((
-                        CursorOf::Number(graph.turn(ix).seq.into()),
-                        session.turn(ix),
-                    ));
+                    let cursor = CursorOf::Place(list, graph.turn(ix).seq.into());
+                    push((cursor, session.turn(ix)));
                 }
             }
-            Entries::OnPath(session, page) => {
+            Entries::OnPath(session, list, page) => {
                 for &ix in page {
-                    let place = session.graph().depth(ix);
-                    push((CursorOf::Number(place_cursor(place)), session.turn(ix)));
+                    let place = place_cursor(session.graph().depth(ix));
+                    push((CursorOf::Place(list, place), session.turn(ix)));
                 }
             }
-            Entries::Found(env, page) => {
+            Entries::Found(env, list, page) => {
                 for hit in &page.hits {
                     // What failed was asked for before; this is still being loaded, or gone.
                     let Ok(Some(session)) = env.session(&hit.session_uid) else {
@@ -90,7 +89,7 @@ impl List for Turns {
                         .find(&hit.turn_uid)
                         .filter(|&ix| !graph.is_deleted(ix));
                     let Some(ix) = found else { continue };
-                    let cursor = CursorOf::Text(env.keep_text(hit.cursor.to_string()));
+                    let cursor = CursorOf::Text(env.keep_text(format!("{list}:{}", hit.cursor)));
                     push((cursor, session.turn(ix)));
                 }
             }
@@ -103,12 +102,16 @@ impl List for Turns {
 }
 
 /// One page of a list of turns.
-pub(crate) fn page_of<'a>(session: SessionView<'a>, all: &[usize], page: &TurnPage) -> TurnsOf<'a> {
+pub(crate) fn page_of<'a>(
+    session: SessionView<'a>,
+    all: &[usize],
+    args: &impl PageArgs,
+) -> TurnsOf<'a> {
     let graph = session.graph();
-    let page = page.slice(all.len(), |place| graph.turn(all[place]).seq.into());
+    let page = args.slice(all.len(), |place| graph.turn(all[place]).seq.into());
     let places = session.env.keep(all[page.start..page.end].iter().copied());
     TurnsOf {
-        entries: Entries::OfSession(session, places),
+        entries: Entries::OfSession(session, args.list(), places),
         has_next: page.has_next,
         has_previous: page.has_previous,
     }
@@ -118,13 +121,13 @@ pub(crate) fn page_of<'a>(session: SessionView<'a>, all: &[usize], page: &TurnPa
 pub(crate) fn page_of_path<'a>(
     session: SessionView<'a>,
     path: &[usize],
-    page: &TurnPage,
+    args: &impl PageArgs,
 ) -> TurnsOf<'a> {
     let graph = session.graph();
-    let page = page.slice(path.len(), |place| place_cursor(graph.depth(path[place])));
+    let page = args.slice(path.len(), |place| place_cursor(graph.depth(path[place])));
     let places = session.env.keep(path[page.start..page.end].iter().copied());
     TurnsOf {
-        entries: Entries::OnPath(session, places),
+        entries: Entries::OnPath(session, args.list(), places),
         has_next: page.has_next,
         has_previous: page.has_previous,
     }
@@ -180,7 +183,11 @@ impl<'a> TurnView<'a> {
         Ok(self.session.env.keep_text(short))
     }
 
-    fn listed(self, turns: impl Iterator<Item = usize>, page: &TurnPage) -> Option<TurnsOf<'a>> {
+    fn listed(
+        self,
+        turns: impl Iterator<Item = usize>,
+        page: &impl PageArgs,
+    ) -> Option<TurnsOf<'a>> {
         let all: Vec<usize> = turns.collect();
         Some(page_of(self.session, &all, page))
     }
@@ -246,15 +253,15 @@ fn place_fields<T: Entity<V = TurnV>>(t: &mut Type<T>) {
 
 fn list_fields<T: Entity<V = TurnV>>(t: &mut Type<T>) {
     type Listed = Option<Obj<Connection<Turns>>>;
-    t.field_with::<TurnPage, Listed>("children", |At(t), page| {
+    t.field_with::<ChildrenPage, Listed>("children", |At(t), page| {
         t.listed(t.graph().children(t.ix), page)
     })
     .doc("Its answers or follow-ups, oldest first.");
-    t.field_with::<TurnPage, Listed>("siblings", |At(t), page| {
+    t.field_with::<SiblingsPage, Listed>("siblings", |At(t), page| {
         t.listed(t.graph().siblings(t.ix), page)
     })
     .doc("The turns with the same parent, this one included, oldest first.");
-    t.field_with::<TurnPage, Listed>("ancestors", |At(t), page| {
+    t.field_with::<AncestorsPage, Listed>("ancestors", |At(t), page| {
         Some(page_of_path(t.session, &t.graph().ancestors(t.ix), page))
     })
     .doc("The turns above it, from the root down; `last: 5` are the five nearest.");

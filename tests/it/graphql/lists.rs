@@ -24,7 +24,7 @@ async fn page_arguments_are_refused_before_anything_is_loaded_and_name_themselve
         ),
         (
             "{x:sessions(after:\"nonsense\"){nodes{uid}}}".to_owned(),
-            "x: `after: \"nonsense\"` is not a cursor of this list",
+            "x: `after: \"nonsense\"` is not a cursor that this field returned",
         ),
         (
             "{x:sessions{totalCount(upTo:100001){count}}}".to_owned(),
@@ -149,7 +149,7 @@ async fn a_session_of_ten_thousand_turns_is_read_by_pages() {
     );
     assert_eq!(
         first["activePath"]["pageInfo"],
-        json!({"hasNextPage": true, "hasPreviousPage": false, "startCursor": "0", "endCursor": "999"})
+        json!({"hasNextPage": true, "hasPreviousPage": false, "startCursor": "activePath:0", "endCursor": "activePath:999"})
     );
     let last = api.data(&page("last:2")).await["session"]["activePath"].take();
     assert_eq!(
@@ -185,18 +185,25 @@ async fn paths_are_paged_by_place_where_another_program_numbered_a_child_before_
     ];
     api.insert(&session, &turns, &[]).await;
     let mut seen = Vec::new();
-    let mut cursor = Value::Null;
+    let mut cursors = json!({});
     for _ in 0..4 {
-        let query = "query($c:String){session(uid:\"s\"){activePath(first:1,after:$c){nodes{uid} pageInfo{endCursor hasNextPage}}
-            path(through:\"AgentTurn:b\",first:1,after:$c){nodes{uid}}} turn(uid:\"d\"){ancestors(first:1,after:$c){nodes{uid}}}}";
-        let data = api.data_with(query, json!({"c": cursor})).await;
+        let query = "query($a:String $b:String $c:String){session(uid:\"s\"){
+                activePath(first:1,after:$a){nodes{uid} pageInfo{endCursor hasNextPage}}
+                path(through:\"AgentTurn:b\",first:1,after:$b){nodes{uid} pageInfo{endCursor}}}
+            turn(uid:\"d\"){ancestors(first:1,after:$c){nodes{uid} pageInfo{endCursor}}}}";
+        let data = api.data_with(query, cursors).await;
         let path = &data["session"]["activePath"];
         assert_eq!(path["nodes"], data["session"]["path"]["nodes"]);
         let uid = path["nodes"][0]["uid"].as_str().unwrap().to_owned();
         let ancestors = data["turn"]["ancestors"]["nodes"].as_array().unwrap();
         assert!(uid == "d" || ancestors[0]["uid"] == *uid);
         seen.push(uid);
-        cursor = path["pageInfo"]["endCursor"].clone();
+        let end = |list: &Value| list["pageInfo"]["endCursor"].clone();
+        cursors = json!({
+            "a": end(path),
+            "b": end(&data["session"]["path"]),
+            "c": end(&data["turn"]["ancestors"]),
+        });
         assert_eq!(path["pageInfo"]["hasNextPage"], seen.len() < 4);
     }
     assert_eq!(seen, ["a", "b", "c", "d"]);

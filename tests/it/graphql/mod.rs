@@ -2,6 +2,7 @@
 
 mod api;
 mod bounds;
+mod cursors;
 mod differential;
 mod directives;
 mod failures;

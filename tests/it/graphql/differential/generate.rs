@@ -5,6 +5,7 @@ use apollo_compiler::ast::FieldDefinition;
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::{Name, Schema};
+use turngraph::domain::CursorList;
 
 /// What is left to other tests: opaque tokens, search, and texts put together.
 const LEFT_OUT: &[(&str, &str)] = &[
@@ -12,6 +13,17 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("Query", "searchTurns"),
     ("Branch", "title"),
     ("BranchDiff", "textDiff"),
+];
+
+/// Lists with numeric cursors and no filter.
+const LISTS: &[&str] = &[
+    "activePath",
+    "ancestors",
+    "branches",
+    "children",
+    "outline",
+    "roots",
+    "siblings",
 ];
 
 /// Which objects implement an interface; asked for once, because it is put together each time.
@@ -226,7 +238,9 @@ impl<'s> Generator<'s> {
             "plainText" => self.pick(&["", "maxChars:4", "maxChars:0"]),
             "totalCount" => self.pick(&["", "upTo:1", "upTo:9"]),
             "path" => {
-                format!("through:\"{}\"{}", turn(self), self.page(","))
+                let through = turn(self);
+                let list = CursorList::of("path").with(&through);
+                format!("through:\"{through}\"{}", self.page(list, ","))
             }
             "turns" => {
                 let filter = self.pick(&[
@@ -235,17 +249,17 @@ impl<'s> Generator<'s> {
                     ",filter:{role:AGENT}",
                     ",filter:{stepTypes:[TEXT]}",
                 ]);
-                format!("{}{filter}", self.page(""))
-                    .trim_start_matches(',')
-                    .to_owned()
+                self.selected("turns", &filter)
             }
             "steps" => {
                 let types = self.pick(&["", ",types:[TEXT]", ",types:CODE"]);
-                format!("{}{types}", self.page(""))
-                    .trim_start_matches(',')
-                    .to_owned()
+                self.selected("steps", &types)
             }
-            _ if field.arguments.iter().any(|a| a.name == "first") => self.page(""),
+            _ if field.arguments.iter().any(|a| a.name == "first") => {
+                let list = LISTS.iter().find(|list| **list == field.name.as_str());
+                let list = list.expect("the list is known here");
+                self.page(CursorList::of(list), "")
+            }
             _ => String::new(),
         }
     }
@@ -273,16 +287,25 @@ impl<'s> Generator<'s> {
         ])
     }
 
+    /// Arguments of a page of a list that may be filtered. A cursor belongs to its filter, whose
+    /// name in cursors is not known here.
+    fn selected(&mut self, field: &'static str, filter: &str) -> String {
+        let page = self.page(CursorList::of(field), "");
+        let cursor = page.contains("after:") || page.contains("before:");
+        let both = if cursor { page } else { page + filter };
+        both.trim_start_matches(',').to_owned()
+    }
+
     /// Arguments of a page with numeric cursors, behind `separator` where there are any.
-    fn page(&mut self, separator: &str) -> String {
+    fn page(&mut self, list: CursorList, separator: &str) -> String {
         let size = match self.below(4) {
             0 => format!("first:{}", self.below(4)),
             1 => format!("last:{}", self.below(4)),
             _ => String::new(),
         };
         let cursor = match self.below(6) {
-            0 => format!("after:\"{}\"", self.below(6)),
-            1 => format!("before:\"{}\"", self.below(6)),
+            0 => format!("after:\"{list}:{}\"", self.below(6)),
+            1 => format!("before:\"{list}:{}\"", self.below(6)),
             _ => String::new(),
         };
         let both = [size, cursor].into_iter().filter(|part| !part.is_empty());

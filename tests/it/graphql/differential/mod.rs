@@ -28,7 +28,7 @@ async fn the_gateway_answers_as_a_slow_interpreter_does() {
     for seed in 1..=OPERATIONS {
         let query = Generator::new(&schema, &implementers, seed).operation();
         let wanted = interpret(&schema, &world, &query);
-        let text = api.text(&query).await;
+        let text = without_selections(&api.text(&query).await);
         let response: Value = serde_json::from_str(&text).unwrap();
         let shown = format!("seed {seed}: {query}\n{text}");
         assert_eq!(response["data"], wanted.data, "{shown}");
@@ -47,4 +47,23 @@ async fn the_gateway_answers_as_a_slow_interpreter_does() {
         "the operations are not trivial: {fields} fields"
     );
     assert!(failed > 5, "some fields fail: {failed}");
+}
+
+/// Takes out of the cursors what stands for order and filter, which the interpreter cannot know.
+fn without_selections(text: &str) -> String {
+    let mut left = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('-') {
+        left.push_str(before);
+        let hash = after.get(..9).and_then(|hash| hash.strip_suffix(':'));
+        let is_hash = hash.is_some_and(|hash| hash.bytes().all(|b| b.is_ascii_hexdigit()));
+        let in_cursor = ["\"sessions", "\"path", "\"turns", "\"steps"];
+        if is_hash && in_cursor.iter().any(|field| before.ends_with(field)) {
+            rest = &after[8..];
+        } else {
+            left.push('-');
+            rest = after;
+        }
+    }
+    left + rest
 }

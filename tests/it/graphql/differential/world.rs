@@ -139,8 +139,13 @@ fn content(n: usize) -> Value {
 }
 
 /// A page by the definition: what lies between the cursors, then so many from one end.
-fn page(of: &'static str, all: Vec<(usize, Object)>, arguments: &Arguments<'_>) -> Object {
-    let cursor = |name| text(arguments, name).map(|c| c.parse::<usize>().unwrap());
+fn page(
+    (of, field): (&'static str, &str),
+    all: Vec<(usize, Object)>,
+    arguments: &Arguments<'_>,
+) -> Object {
+    let place = |cursor: &str| cursor.split_once(':').unwrap().1.parse::<usize>().unwrap();
+    let cursor = |name| text(arguments, name).map(place);
     let (after, before) = (cursor("after"), cursor("before"));
     let mut between: Vec<usize> = (0..all.len())
         .filter(|&i| after.is_none_or(|c| all[i].0 > c) && before.is_none_or(|c| all[i].0 < c))
@@ -167,7 +172,7 @@ fn page(of: &'static str, all: Vec<(usize, Object)>, arguments: &Arguments<'_>) 
     let total = all.len();
     let entries = between
         .iter()
-        .map(|&i| (all[i].0.to_string(), all[i].1.clone()))
+        .map(|&i| (format!("{field}:{}", all[i].0), all[i].1.clone()))
         .collect();
     Object::List(Box::new(List {
         of,
@@ -335,7 +340,12 @@ impl World {
         };
         let entries: Vec<_> = all
             .iter()
-            .map(|key| (format!("{micros}~{begun}~~{key}"), Object::Session(key)))
+            .map(|key| {
+                (
+                    format!("sessions:{micros}~{begun}~~{key}"),
+                    Object::Session(key),
+                )
+            })
             .collect();
         Object::List(Box::new(List {
             of: "Session",
@@ -347,19 +357,27 @@ impl World {
     }
 }
 
-fn turns(s: &'static str, numbers: &[usize], arguments: &Arguments<'_>) -> Resolved {
+fn turns(
+    (s, field): (&'static str, &str),
+    numbers: &[usize],
+    arguments: &Arguments<'_>,
+) -> Resolved {
     let all = numbers.iter().map(|&n| (n, Object::Turn((s, n)))).collect();
-    one(page("Turn", all, arguments))
+    one(page(("Turn", field), all, arguments))
 }
 
 /// On a path the cursor is the place.
-fn on_path(s: &'static str, numbers: &[usize], arguments: &Arguments<'_>) -> Resolved {
+fn on_path(
+    (s, field): (&'static str, &str),
+    numbers: &[usize],
+    arguments: &Arguments<'_>,
+) -> Resolved {
     let all = numbers
         .iter()
         .enumerate()
         .map(|(place, &n)| (place, Object::Turn((s, n))))
         .collect();
-    one(page("Turn", all, arguments))
+    one(page(("Turn", field), all, arguments))
 }
 
 fn session(key: &'static str, field: &str, arguments: &Arguments<'_>) -> Resolved {
@@ -375,12 +393,12 @@ fn session(key: &'static str, field: &str, arguments: &Arguments<'_>) -> Resolve
         "branchCount" => Leaf(json!(leaves.len())),
         "activeLeaf" => one(Object::Turn((key, 4))),
         "damage" => Resolved::List(Vec::new()),
-        "activePath" => on_path(key, &ACTIVE_PATH, arguments),
-        "roots" => turns(key, &children(None), arguments),
+        "activePath" => on_path((key, field), &ACTIVE_PATH, arguments),
+        "roots" => turns((key, field), &children(None), arguments),
         "path" => {
             let through = text(arguments, "through").unwrap();
             match (0..6).find(|&n| turn_id((key, n)) == through) {
-                Some(n) => on_path(key, &path(n), arguments),
+                Some(n) => on_path((key, field), &path(n), arguments),
                 None => Failed,
             }
         }
@@ -398,18 +416,18 @@ fn session(key: &'static str, field: &str, arguments: &Arguments<'_>) -> Resolve
             let all: Vec<usize> = (0..6)
                 .filter(|&n| human.is_none_or(|h| TURNS[n].3 == h))
                 .collect();
-            turns(key, &all, arguments)
+            turns((key, field), &all, arguments)
         }
         "branches" => {
             let all = leaves
                 .iter()
                 .map(|&n| (n, Object::Branch((key, n))))
                 .collect();
-            one(page("Branch", all, arguments))
+            one(page(("Branch", field), all, arguments))
         }
         "outline" => {
             let all = (0..6).map(|n| (n, Object::Outline((key, n)))).collect();
-            one(page("Outline", all, arguments))
+            one(page(("Outline", field), all, arguments))
         }
         other => panic!("Session.{other} is not known here"),
     }
@@ -435,9 +453,9 @@ fn turn(at: At, field: &str, arguments: &Arguments<'_>) -> Resolved {
         "siblingCount" => Leaf(json!(siblings.len())),
         "childCount" => Leaf(json!(children(Some(n)).len())),
         "isOnActivePath" => Leaf(json!(shown)),
-        "children" => turns(s, &children(Some(n)), arguments),
-        "siblings" => turns(s, &siblings, arguments),
-        "ancestors" => on_path(s, &ancestors(n), arguments),
+        "children" => turns((s, field), &children(Some(n)), arguments),
+        "siblings" => turns((s, field), &siblings, arguments),
+        "ancestors" => on_path((s, field), &ancestors(n), arguments),
         "deletedAt" | "liked" | "model" | "status" | "finishedAt" | "usage" | "responseMs" => {
             Leaf(Value::Null)
         }
@@ -450,7 +468,7 @@ fn turn(at: At, field: &str, arguments: &Arguments<'_>) -> Resolved {
             } else {
                 vec![(0, Object::Step(at))]
             };
-            one(page("Step", all, arguments))
+            one(page(("Step", field), all, arguments))
         }
         other => panic!("Turn.{other} is not known here"),
     }
