@@ -2,6 +2,9 @@
 //!
 //! The modules in reading order; each imports only from those above it (`tests/it/tidy.rs`):
 
+// `cli::output` writes; the macros of the standard library panic when a reader has gone away.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 // Entities, keys and the rules of a conversation; pure.
 pub mod domain;
 // What may be asked of a store, by role, and the engines behind it.

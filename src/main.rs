@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     match cli::run(cli).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("turngraph: {error:#}");
+            cli::tell(format_args!("turngraph: {}", cli::said(&error)));
             ExitCode::from(cli::exit_code(&error))
         }
     }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::output;
 use crate::config::Origin;
 
 /// What to do with the configuration.
@@ -19,7 +20,7 @@ pub(super) fn run(
     command: &ConfigCommand,
     printed: &[(&'static str, String, Origin)],
     json: bool,
-) -> u8 {
+) -> anyhow::Result<u8> {
     let ConfigCommand::Print { origin } = command;
     if json {
         let settings: serde_json::Map<String, serde_json::Value> = printed
@@ -29,15 +30,17 @@ pub(super) fn run(
                 ((*key).to_owned(), entry)
             })
             .collect();
-        println!("{}", serde_json::Value::Object(settings));
-        return 0;
+        output::line(serde_json::Value::Object(settings))?;
+        return Ok(0);
     }
-    for (key, value, from) in printed {
+    let line = |(key, value, from): &(&str, String, Origin)| {
+        let setting = format!("{key} = {value:?}");
         if *origin {
-            println!("{:<48} # {from}", format!("{key} = {value:?}"));
+            format!("{setting:<48} # {from}\n")
         } else {
-            println!("{key} = {value:?}");
+            format!("{setting}\n")
         }
-    }
-    0
+    };
+    output::text(&printed.iter().map(line).collect::<String>())?;
+    Ok(0)
 }

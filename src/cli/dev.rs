@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Settings;
 use super::exit::UsageError;
 use super::server::{Start, serve};
+use super::{Settings, output};
 use crate::app::App;
 use crate::config::RecordUrl;
 use crate::http::{AccountRule, playground};
@@ -52,14 +52,17 @@ pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8
         } else {
             "  (page not built: make playground)"
         };
-        eprintln!("turngraph {} is ready", env!("CARGO_PKG_VERSION"));
-        eprintln!("  playground  http://{address}/{page}");
-        eprintln!("  GraphQL     http://{address}/graphql");
-        eprintln!("  health      http://{address}/health/ready");
-        eprintln!("  store       {store}");
-        eprintln!("  account     {account}  (header X-Turngraph-Account; no authentication)");
-        eprintln!("  demo data   {demo}");
-        eprintln!("  stop with Ctrl-C");
+        output::tell(format_args!(
+            "turngraph {} is ready\n\
+             \x20 playground  http://{address}/{page}\n\
+             \x20 GraphQL     http://{address}/graphql\n\
+             \x20 health      http://{address}/health/ready\n\
+             \x20 store       {store}\n\
+             \x20 account     {account}  (header X-Turngraph-Account; no authentication)\n\
+             \x20 demo data   {demo}\n\
+             \x20 stop with Ctrl-C",
+            env!("CARGO_PKG_VERSION")
+        ));
     })
     .await
 }

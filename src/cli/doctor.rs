@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Settings;
+use super::{Settings, output, said};
 use crate::app::App;
 use crate::http::playground;
 
@@ -20,19 +20,25 @@ pub(super) async fn run(settings: &Settings, json: bool) -> anyhow::Result<u8> {
     let checks = check(settings).await;
     let all_ok = checks.iter().all(|c| c.ok);
     if json {
-        println!("{}", serde_json::to_string_pretty(&checks)?);
+        output::json(&checks)?;
     } else {
-        for check in &checks {
-            println!(
-                "{} {:<16} {}",
-                if check.ok { "✔" } else { "✖" },
-                check.name,
-                check.found
-            );
-            if let Some(hint) = &check.hint {
-                println!("  {:<16} → {hint}", "");
+        let mut lines = Vec::new();
+        for Check {
+            name,
+            ok,
+            found,
+            hint,
+        } in &checks
+        {
+            lines.push(format!(
+                "{} {name:<16} {found}",
+                if *ok { "✔" } else { "✖" }
+            ));
+            if let Some(hint) = hint {
+                lines.push(format!("  {:<16} → {hint}", ""));
             }
         }
+        output::line(lines.join("\n"))?;
     }
     Ok(if all_ok { 0 } else { 69 })
 }
@@ -69,7 +75,7 @@ async fn check(settings: &Settings) -> Vec<Check> {
 async fn record(settings: &Settings) -> Vec<Check> {
     let name = "record store";
     let failed = |error: &anyhow::Error, hint: &str| {
-        let found = format!("{}: {error:#}", settings.record.masked());
+        let found = format!("{}: {}", settings.record.masked(), said(error));
         vec![Check {
             name,
             ok: false,

@@ -9,9 +9,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::import::parse_uid;
+use super::output;
 use crate::domain::Uid;
 use crate::stores::RecordStore;
-use crate::transfer::export::{ExportFormat, ExportReport, export};
+use crate::transfer::export::{ExportError, ExportFormat, ExportReport, export};
 
 /// Options of `export`.
 #[derive(Args)]
@@ -41,19 +42,28 @@ pub(super) async fn run(
         Some(path) => to_file(path, &args.account, format, &*record).await?,
         None => {
             let mut out = BufWriter::with_capacity(1 << 20, io::stdout());
-            export(&*record, &args.account, format, &mut out).await?
+            match export(&*record, &args.account, format, &mut out).await {
+                // Whoever reads has seen enough.
+                Err(ExportError::Write(error)) => {
+                    output::finished(Err(error))?;
+                    return Ok(0);
+                }
+                exported => exported?,
+            }
         }
     };
     // Standard output is the export itself, so the report goes to standard error.
     if json {
-        eprintln!("{}", serde_json::to_string_pretty(&report)?);
+        output::tell(serde_json::to_string_pretty(&report)?);
     } else {
         let ExportReport {
             sessions,
             turns,
             steps,
         } = report;
-        eprintln!("exported {sessions} sessions: {turns} turns, {steps} steps");
+        output::tell(format_args!(
+            "exported {sessions} sessions: {turns} turns, {steps} steps"
+        ));
     }
     Ok(0)
 }

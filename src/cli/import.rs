@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
 use crate::domain::{Clock, Uid};
 use crate::stores::RecordStore;
 use crate::transfer::{
@@ -88,18 +89,15 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 
 fn print(report: &ImportReport, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-        return Ok(());
+        return output::json(report);
     }
-    println!(
+    let mut lines = vec![format!(
         "imported {} sessions: {} human turns, {} agent turns, {} steps, {} scores",
         report.sessions, report.human_turns, report.agent_turns, report.steps, report.scores
-    );
+    )];
     if report.sessions_completed > 0 {
-        println!(
-            "completed {} sessions that were there",
-            report.sessions_completed
-        );
+        let completed = report.sessions_completed;
+        lines.push(format!("completed {completed} sessions that were there"));
     }
     for (kind, what) in [
         (SkipKind::Present, "already present"),
@@ -110,34 +108,33 @@ fn print(report: &ImportReport, json: bool) -> anyhow::Result<()> {
     ] {
         let count = report.skipped_of(kind);
         if count > 0 {
-            println!("{what}: {count}");
+            lines.push(format!("{what}: {count}"));
         }
     }
     let repaired = report
         .repaired
         .iter()
         .map(|entry| (&entry.place, &entry.reason));
-    list("put right", repaired.collect());
+    list(&mut lines, "put right", repaired.collect());
     let broken = report
         .skipped
         .iter()
-        .filter(|entry| entry.kind == SkipKind::Broken);
-    list(
-        "left out because broken",
-        broken.map(|entry| (&entry.place, &entry.reason)).collect(),
-    );
+        .filter(|entry| entry.kind == SkipKind::Broken)
+        .map(|entry| (&entry.place, &entry.reason));
+    list(&mut lines, "left out because broken", broken.collect());
+    output::line(lines.join("\n"))?;
     Ok(())
 }
 
-fn list(what: &str, entries: Vec<(&String, &String)>) {
+fn list(lines: &mut Vec<String>, what: &str, entries: Vec<(&String, &String)>) {
     if entries.is_empty() {
         return;
     }
-    println!("{what}: {}", entries.len());
-    for (place, reason) in entries.iter().take(SHOWN_MAX) {
-        println!("  {place}: {reason}");
-    }
+    lines.push(format!("{what}: {}", entries.len()));
+    let shown = entries.iter().take(SHOWN_MAX);
+    lines.extend(shown.map(|(place, reason)| format!("  {place}: {reason}")));
     if entries.len() > SHOWN_MAX {
-        println!("  and {} more; --json lists all", entries.len() - SHOWN_MAX);
+        let more = entries.len() - SHOWN_MAX;
+        lines.push(format!("  and {more} more; --json lists all"));
     }
 }

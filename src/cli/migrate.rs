@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::Settings;
+use super::{Settings, output};
 use crate::app::App;
 use crate::config::RecordUrl;
 use crate::stores::migration::UpOptions;
@@ -33,10 +33,10 @@ pub(super) async fn run(
         matches!(command, MigrateCommand::Up { .. }),
     ) && !path.exists()
     {
-        println!(
+        output::line(format_args!(
             "{} is not there yet; `turngraph migrate up` makes it",
             path.display()
-        );
+        ))?;
         return Ok(0);
     }
     let migrator = App::migrator(settings).await?;
@@ -48,9 +48,10 @@ pub(super) async fn run(
         MigrateCommand::Status => {
             let status = migrator.status().await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&status)?);
+                output::json(&status)?;
             } else {
-                status.iter().for_each(|row| println!("{row}"));
+                let rows: Vec<String> = status.iter().map(ToString::to_string).collect();
+                output::line(rows.join("\n"))?;
             }
         }
         MigrateCommand::Plan => {
@@ -66,9 +67,8 @@ pub(super) async fn run(
 
 fn print<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-    } else {
-        println!("{}", report.to_string().trim_end());
+        return output::json(report);
     }
+    output::line(report.to_string().trim_end())?;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod exit;
 mod export;
 mod import;
 mod migrate;
+mod output;
 mod schema;
 mod serve;
 mod server;
@@ -19,7 +20,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::app;
 use crate::config::{Config as Settings, Flags, load};
 
-pub use exit::exit_code;
+pub use exit::{exit_code, said};
+pub use output::tell;
 
 /// A GraphQL gateway for AI conversations.
 #[derive(Parser)]
@@ -116,9 +118,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Doctor => doctor::run(&settings, common.json).await,
         Command::Schema(command) => schema::run(&command),
-        Command::Config(command) => Ok(config::run(&command, &printed, common.json)),
+        Command::Config(command) => config::run(&command, &printed, common.json),
         Command::Version => {
-            println!("turngraph {}", env!("CARGO_PKG_VERSION"));
+            output::line(format_args!("turngraph {}", env!("CARGO_PKG_VERSION")))?;
             Ok(0)
         }
     }

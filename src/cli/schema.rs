@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use super::output;
+
 /// What to do with the GraphQL schema.
 #[derive(Subcommand)]
 pub(super) enum SchemaCommand {
@@ -11,7 +13,7 @@ pub(super) enum SchemaCommand {
 
 pub(super) fn run(command: &SchemaCommand) -> anyhow::Result<u8> {
     match command {
-        SchemaCommand::Print => print!("{}", crate::graphql::sdl()),
+        SchemaCommand::Print => output::text(&crate::graphql::sdl())?,
     }
     Ok(0)
 }

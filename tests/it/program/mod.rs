@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bad_input;
+mod output;
 mod server;
 
 use std::io::{BufRead, BufReader};
