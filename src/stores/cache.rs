@@ -1,9 +1,10 @@
 //! `SessionCache`: hot sessions under a generation, in Redis or in the process.
 //!
 //! Contract, held by one suite on every engine:
-//! - A miss tells the session's generation. A fill is taken only if the generation is still the
-//!   same; an invalidation raises it and drops what is there, always, without comparing versions.
-//!   So a fill that began before a write can never hide that write.
+//! - A miss tells the session's generation, and so does a hit. A fill is taken only if the
+//!   generation is still the same, and then replaces what is there (a hit that lacked bodies is
+//!   filled again with them); an invalidation raises the generation and drops what is there,
+//!   always, without comparing versions. So a fill that began before a write can never hide it.
 //! - A generation lives at least ten times longer than a fill may take, and starts at a random
 //!   value, so that eviction cannot bring one back.
 //! - Whatever is wrong with the cache (down, evicted, an entry of another format) is a miss or an
@@ -46,8 +47,8 @@ pub struct Generation(pub u64);
 /// Answer to a look-up.
 #[derive(Debug, Clone)]
 pub enum Cached {
-    /// It is here.
-    Hit(Arc<HotSession>),
+    /// It is here. A fill that adds bodies to it must name this generation.
+    Hit(Arc<HotSession>, Generation),
     /// It is known that there is no such session.
     Absent,
     /// Not here; a fill must name this generation.
