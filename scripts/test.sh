@@ -76,7 +76,9 @@ part "playground build" make --no-print-directory playground
 part "server jars" fetch_jars
 part "format" cargo fmt --check
 part "lints" cargo clippy --all-targets --quiet -- -D warnings
-part "unit and integration tests" cargo test --quiet --no-fail-fast
+part "lints with every feature" cargo clippy --all-targets --all-features --quiet -- -D warnings
+# With every feature, so that what is optional (Kafka) is tested too.
+part "unit and integration tests" cargo test --quiet --no-fail-fast --all-features
 part "playground checks" make --no-print-directory playground-check
 part "browser" ./scripts/browser-test.sh
 

@@ -2,6 +2,8 @@
 //! gives it back, and what is done to it (killed, paused, cut off) has its effect.
 
 mod cassandra;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod postgres;
 mod proxy;
 mod redis;

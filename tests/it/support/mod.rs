@@ -2,7 +2,11 @@
 //! that a test does not care about.
 
 pub(crate) mod cassandra;
+#[cfg(feature = "kafka")]
+pub(crate) mod debezium;
 pub(crate) mod jars;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
