@@ -11,6 +11,7 @@ mod migrate;
 mod numberer;
 mod order;
 mod read;
+mod source;
 pub mod statements;
 mod transaction;
 

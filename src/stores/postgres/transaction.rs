@@ -391,22 +391,6 @@ impl RecordTransaction for PgTransaction {
             .commit()
             .await
             .map_err(|error| store_error("commit", error))?;
-        let failed = |error| store_error(reads::POSITION.name, error);
-        let row = sqlx::query(reads::POSITION.sql)
-            .fetch_one(&pool)
-            .await
-            .map_err(failed)?;
-        let (system, lsn): (i64, i64) = (
-            row.try_get(0).map_err(failed)?,
-            row.try_get(2).map_err(failed)?,
-        );
-        let timeline: &str = row.try_get(1).map_err(failed)?;
-        let timeline =
-            u32::from_str_radix(timeline, 16).map_err(|error| corrupt(&reads::POSITION, error))?;
-        Ok(Position {
-            // The identifier is an unsigned number that SQL shows as a signed one.
-            store: format!("{}.{timeline}", system.cast_unsigned()),
-            value: lsn.cast_unsigned(),
-        })
+        super::source::position(&pool).await
     }
 }

@@ -8,6 +8,7 @@ pub mod columns;
 pub mod record;
 pub mod records;
 pub mod score;
+pub mod source;
 pub mod statements;
 pub mod texts;
 

@@ -31,6 +31,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "rules",
         sql: include_str!("../../../migrations/sqlite/0002_rules.sql"),
     },
+    Migration {
+        version: 3,
+        name: "projection",
+        sql: include_str!("../../../migrations/sqlite/0003_projection.sql"),
+    },
 ];
 
 /// Version of the newest migration.

@@ -10,6 +10,7 @@ mod migrate;
 mod options;
 mod read;
 mod search;
+mod source;
 pub mod statements;
 mod transaction;
 mod update;
@@ -36,6 +37,8 @@ pub struct SqliteRecordStore {
     clock: Arc<dyn Clock>,
     /// Identity of the database, the `store` of its positions.
     id: String,
+    /// The file.
+    path: std::path::PathBuf,
 }
 
 impl SqliteRecordStore {
@@ -91,6 +94,7 @@ impl SqliteRecordStore {
             errors,
             clock,
             id,
+            path: options.path.clone(),
         })
     }
 

@@ -10,6 +10,7 @@ use crate::stores::sql::records::{
     TurnSessionRecord, UidRecord,
 };
 use crate::stores::sql::score::{MetadataRecord, ScoreRecord};
+use crate::stores::sql::source::{AddressRecord, SourceRecord};
 use crate::stores::sql::statements::statements;
 
 macro_rules! session_columns {
@@ -266,4 +267,40 @@ statements! { WRITES:
     /// Number of the last change, also when old changes were pruned.
     LAST_CHANGE(&["seq"]) = "
         select coalesce(max(seq), 0) as seq from sqlite_sequence where name = 'change_log'";
+}
+
+statements! { SOURCE:
+    /// Addresses of the turns `$1`.
+    ADDRESSES(AddressRecord::COLUMNS) = "
+        select uid, session_uid, seq from human_turns
+        where uid in (select value from json_each($1))
+        union all
+        select uid, session_uid, seq from agent_turns
+        where uid in (select value from json_each($1))";
+
+    /// Sessions `$1`.
+    SESSION_ROWS(SessionRecord::COLUMNS) = concat!(
+        "select ", session_columns!(), " from sessions
+        where uid in (select value from json_each($1))");
+
+    /// Turns of session `$1` with numbers from `$2` to `$3` and all content, step by step.
+    SOURCE_TURNS(SourceRecord::COLUMNS) = concat!("
+        select t.*, s.idx as step_idx, s.tpe as step_tpe, s.content as step_content,
+            s.created_at as step_created_at, s.rev as step_rev
+        from (
+            select ", human_columns!(), ", prompt
+            from human_turns where session_uid = $1 and seq between $2 and $3
+            union all
+            select ", agent_columns!(), ", null as prompt
+            from agent_turns where session_uid = $1 and seq between $2 and $3
+        ) t left join steps s on t.agent and s.agent_turn_uid = t.uid
+        order by t.seq, t.uid, s.idx");
+
+    /// Keys of sessions after `$1`, in the order of their bytes, `$2` at most.
+    SESSION_UIDS(UidRecord::COLUMNS) = "
+        select uid from sessions where uid > $1 order by uid limit $2";
+
+    /// The number of sessions, if none was ever deleted: counting them would read them all.
+    SESSION_COUNT_ESTIMATE(&["count"]) = "
+        select coalesce(max(rowid), 0) as count from sessions";
 }

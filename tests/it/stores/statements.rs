@@ -38,8 +38,10 @@ async fn every_statement_is_accepted_by_sqlite() {
     prepare_all!(
         connection,
         [
+            sql::source::SOURCE,
             sql::statements::SHARED,
             sqlite::statements::READS,
+            sqlite::statements::SOURCE,
             sqlite::statements::WRITES,
         ]
     );
@@ -52,9 +54,11 @@ async fn every_statement_is_accepted_by_postgres() {
     prepare_all!(
         connection,
         [
+            sql::source::SOURCE,
             sql::statements::SHARED,
             postgres::statements::numbering::NUMBERING,
             postgres::statements::reads::READS,
+            postgres::statements::source::SOURCE,
             postgres::statements::writes::WRITES,
         ]
     );

@@ -7,6 +7,7 @@
 mod census;
 mod checks;
 mod owner;
+mod publication;
 mod runner;
 pub(super) mod script;
 mod shape;
@@ -56,12 +57,16 @@ impl SchemaMigrator for PgMigrator {
             return Ok(plan);
         }
         if is_current(&status) {
+            plan.notes.extend(publication::missing(&mut session).await?);
             return Ok(plan);
         }
         let found = census::take(&mut session).await?;
         (plan.refusals, plan.repairs) = (found.refusals, found.repairs);
         plan.notes = found.notes;
         plan.notes.extend(advice());
+        if found.owners.is_none() && !publication::will_be_created(&mut session).await? {
+            plan.notes.extend(publication::missing(&mut session).await?);
+        }
         for planned in session.open_steps().await? {
             let conditions = match planned.step.unless {
                 Some(query) => format!("-- unless: {query}\n"),
@@ -142,6 +147,9 @@ impl SchemaMigrator for PgMigrator {
                 numbered.turns, numbered.sessions
             ));
         }
+        report
+            .notes
+            .extend(publication::missing(&mut session).await?);
         report.to_version = version(&session.status().await?);
         Ok(report)
     }

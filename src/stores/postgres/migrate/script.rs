@@ -23,6 +23,7 @@ migrations! {
     4 "primary_keys",
     5 "indexes",
     6 "triggers",
+    7 "projection",
 }
 
 /// One step of a migration.

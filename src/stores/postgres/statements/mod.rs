@@ -7,6 +7,7 @@
 
 pub mod numbering;
 pub mod reads;
+pub mod source;
 pub mod writes;
 
 /// Columns of `SessionRecord`. A session without a creation time is shown as the oldest there is,

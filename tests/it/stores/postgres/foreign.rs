@@ -278,7 +278,7 @@ async fn every_hard_delete_and_every_moved_key_is_logged() {
         ("delete from agent_turns", vec!["turn a1 s 1 bob"]),
         (
             "delete from sessions where uid = 's'",
-            vec!["session s s - bob"],
+            vec!["session s s 3 bob"],
         ),
         ("delete from human_turns where uid = 'nobody'", vec![]),
     ] {

@@ -82,7 +82,7 @@ async fn a_deleted_session_takes_everything_with_it_and_is_one_purge() {
     let expected = (
         "session".to_owned(),
         "s".to_owned(),
-        None,
+        Some(4),
         "s".to_owned(),
         None,
     );
