@@ -109,14 +109,23 @@ impl App {
     pub fn spawn_numberer(&self, lifecycle: &crate::lifecycle::Lifecycle) {
         let (record, stopping) = (Arc::clone(&self.record), lifecycle.stopping());
         lifecycle.spawn(async move {
+            let mut failing = false;
             loop {
+                let pause = if failing { 1_000 } else { 50 };
                 tokio::select! {
                     () = stopping.cancelled() => return,
-                    () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+                    () = tokio::time::sleep(std::time::Duration::from_millis(pause)) => {}
                 }
-                if let Err(error) = record.number_pending(100).await {
-                    tracing::warn!(error = %error, "turns of other programs could not be numbered");
+                // An outage is told when it begins and when it ends.
+                let numbered = record.number_pending(100).await;
+                match &numbered {
+                    Ok(_) if failing => tracing::info!("turns of other programs are numbered again"),
+                    Err(error) if !failing => {
+                        tracing::warn!(error = %error, "turns of other programs cannot be numbered");
+                    }
+                    _ => {}
                 }
+                failing = numbered.is_err();
             }
         });
     }

@@ -74,23 +74,24 @@ async fn check(settings: &Settings) -> Vec<Check> {
 
 async fn record(settings: &Settings) -> Vec<Check> {
     let name = "record store";
-    let failed = |error: &anyhow::Error, hint: &str| {
+    let failed = |error: &anyhow::Error| {
         let found = format!("{}: {}", settings.record.masked(), said(error));
         vec![Check {
             name,
             ok: false,
             found,
-            hint: Some(hint.into()),
+            // A store's error says itself what to do.
+            hint: None,
         }]
     };
     let app = match App::open(settings, false).await {
         Ok(app) => app,
-        Err(error) => return failed(&error, "turngraph migrate status shows the schema"),
+        Err(error) => return failed(&error),
     };
     let health = app.record.health().await;
     app.record.close().await;
     match health {
-        Err(error) => failed(&error.into(), "is the database up and reachable?"),
+        Err(error) => failed(&error.into()),
         Ok(health) => vec![
             Check {
                 name,

@@ -81,9 +81,10 @@ impl PgRecordStore {
         up_to: usize,
     ) -> StoreResult<usize> {
         let statement = st::SESSIONS_COUNT;
+        let mut connection = self.connections.acquire(statement.name).await?;
         let (count,): (i64,) = filtered(statement, account, filter)
             .bind(i64::try_from(up_to).unwrap_or(i64::MAX))
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *connection)
             .await
             .map_err(|error| store_error(statement.name, error))?;
         Ok(usize::try_from(count).expect("a count is not negative and fits its limit"))

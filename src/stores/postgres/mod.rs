@@ -5,6 +5,7 @@
 //! tests name this engine.
 
 mod batch;
+mod connect;
 mod error;
 mod listing;
 mod migrate;
@@ -18,9 +19,10 @@ mod transaction;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgRow};
 use sqlx::{FromRow, Row};
 
+use self::connect::Connections;
 use self::error::{cannot_write, code_of, failure, store_error};
 pub use self::migrate::PgMigrator;
 pub use self::migrate::script::MIGRATIONS;
@@ -63,6 +65,7 @@ impl PgOptions {
 #[derive(Debug)]
 pub struct PgRecordStore {
     pool: PgPool,
+    connections: Connections,
 }
 
 impl PgRecordStore {
@@ -72,24 +75,11 @@ impl PgRecordStore {
     /// Fails with [`StoreErrorKind::Schema`] when the schema is missing or older, and with
     /// [`StoreErrorKind::Unavailable`] when the server cannot be reached; both say what to do.
     pub async fn open(options: &PgOptions) -> StoreResult<Self> {
-        let connect = connect_options(&options.url)?;
-        let timeout = options.statement_timeout.as_millis();
-        let settings = format!("{CONNECTION_SETTINGS}; set statement_timeout = {timeout}");
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections.max(1))
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            .after_connect(move |conn, _| {
-                let settings = sqlx::AssertSqlSafe(settings.clone());
-                Box::pin(async move {
-                    sqlx::raw_sql(settings).execute(conn).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(connect)
-            .await
-            .map_err(|error| store_error("connect", error))?;
-        let store = Self { pool };
+        let connections = Connections::open(options).await?;
+        let store = Self {
+            pool: connections.pool.clone(),
+            connections,
+        };
         let health = store.schema().await?;
         if health.schema_version < health.schema_expected {
             let message = format!(
@@ -123,8 +113,9 @@ impl PgRecordStore {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
+        let mut connection = self.connections.acquire(statement.name).await?;
         query
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await
             .map_err(|error| store_error(statement.name, error))
     }
@@ -160,11 +151,13 @@ impl PgRecordStore {
     }
 
     async fn number_waiting(&self, sessions_max: usize) -> StoreResult<u64> {
+        let mut connection = self.connections.acquire(NUMBER_SESSIONS.name).await?;
         let waiting: Vec<DbUid> = sqlx::query_scalar(NUMBER_SESSIONS.sql)
             .bind(i32::try_from(sessions_max).unwrap_or(i32::MAX))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await
             .map_err(|error| store_error(NUMBER_SESSIONS.name, error))?;
+        drop(connection);
         if waiting.is_empty() {
             return Ok(0);
         }
@@ -177,11 +170,12 @@ impl PgRecordStore {
 
     /// Version of server and schema; 0 for a database without our schema.
     async fn schema(&self) -> StoreResult<StoreHealth> {
-        let row = sqlx::query(SERVER.sql).fetch_one(&self.pool).await;
+        let mut connection = self.connections.acquire(SERVER.name).await?;
+        let row = sqlx::query(SERVER.sql).fetch_one(&mut *connection).await;
         let row = row.map_err(|error| store_error(SERVER.name, error))?;
-        let count = async |statement: Statement| -> StoreResult<i64> {
+        let mut count = async |statement: Statement| -> StoreResult<i64> {
             sqlx::query_scalar(statement.sql)
-                .fetch_one(&self.pool)
+                .fetch_one(&mut *connection)
                 .await
                 .map_err(|error| store_error(statement.name, error))
         };

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::error::{corrupt, store_error};
+use super::error::corrupt;
 use super::statements::reads as st;
 use super::{BEGIN, PgRecordStore, keys, query};
 use crate::domain::score::{MetadataRow, ScoreRow};
@@ -180,11 +180,11 @@ impl RecordStore for PgRecordStore {
     }
 
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>> {
-        let transaction = self.pool.begin_with(BEGIN).await;
-        let transaction = transaction.map_err(|error| store_error("begin", error))?;
+        let begun = self.pool.begin_with(BEGIN);
+        let transaction = self.connections.soon("begin", begun).await?;
         Ok(Box::new(super::transaction::PgTransaction::new(
             transaction,
-            self.pool.clone(),
+            self.connections.clone(),
         )))
     }
 

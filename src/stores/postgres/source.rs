@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 
+use super::connect::Connections;
 use super::error::{corrupt, store_error};
 use super::read::{sessions, shown};
 use super::statements::{reads, source as st};
@@ -35,10 +36,11 @@ const LEASE_SETTINGS: &str = "
 const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A place in the log that is not lower than that of any commit that has returned.
-pub(super) async fn position(pool: &PgPool) -> StoreResult<Position> {
+pub(super) async fn position(connections: &Connections) -> StoreResult<Position> {
+    let mut connection = connections.acquire(reads::POSITION.name).await?;
     let failed = |error| store_error(reads::POSITION.name, error);
     let row = sqlx::query(reads::POSITION.sql)
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
     let (system, lsn): (i64, i64) = (
@@ -72,7 +74,7 @@ impl PgRecordStore {
 #[async_trait]
 impl ProjectionSource for PgRecordStore {
     async fn position(&self) -> StoreResult<Position> {
-        position(&self.pool).await
+        position(&self.connections).await
     }
 
     async fn addresses(&self, turn_uids: &[Uid]) -> StoreResult<Vec<TurnAddress>> {

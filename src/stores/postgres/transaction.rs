@@ -4,9 +4,10 @@
 //! session by a foreign key of theirs.
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{FromRow, Postgres, Row, Transaction};
 
+use super::connect::Connections;
 use super::error::{corrupt, failure, store_error};
 use super::read::{in_order, prompts, sessions, shown, sorted_step_heads, sorted_steps, waits};
 use super::statements::{reads, writes as st};
@@ -30,12 +31,18 @@ use crate::stores::sql::statements as shared;
 /// An open transaction; dropping it rolls back.
 pub(super) struct PgTransaction {
     transaction: Transaction<'static, Postgres>,
-    pool: PgPool,
+    connections: Connections,
 }
 
 impl PgTransaction {
-    pub(super) fn new(transaction: Transaction<'static, Postgres>, pool: PgPool) -> Self {
-        Self { transaction, pool }
+    pub(super) fn new(
+        transaction: Transaction<'static, Postgres>,
+        connections: Connections,
+    ) -> Self {
+        Self {
+            transaction,
+            connections,
+        }
     }
 
     async fn rows<R>(&mut self, statement: Statement, query: Query<'_, R>) -> StoreResult<Vec<R>>
@@ -386,11 +393,14 @@ impl RecordTransaction for PgTransaction {
     /// The position is read after the commit: within the transaction, or by the place up to which
     /// the log is on disk, it would be too low.
     async fn commit(self: Box<Self>) -> StoreResult<Position> {
-        let Self { transaction, pool } = *self;
+        let Self {
+            transaction,
+            connections,
+        } = *self;
         transaction
             .commit()
             .await
             .map_err(|error| store_error("commit", error))?;
-        super::source::position(&pool).await
+        super::source::position(&connections).await
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
+use super::super::connect::connect;
 use super::super::error::{LOCK_NOT_AVAILABLE, code_of, failure, store_error};
 use super::super::numberer::{self, Numbered, Pass};
 use super::super::statements::numbering::NUMBER_SESSIONS;
@@ -26,6 +27,9 @@ const LOCK_TIMEOUT_MS: u64 = 200;
 
 /// Tries before a step gives up: some two minutes.
 const LOCK_TRIES: u32 = 400;
+
+/// How long a server may take to answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sessions that are numbered in one transaction.
 const NUMBER_BATCH: i32 = 500;
@@ -100,7 +104,7 @@ impl Session {
             options.get_database().unwrap_or(options.get_username()),
         );
         let failed = |error| store_error("migrate_connect", error);
-        let mut conn = PgConnection::connect_with(&options).await.map_err(failed)?;
+        let mut conn = connect("migrate_connect", &options, CONNECT_TIMEOUT).await?;
         let schema: Option<String> = sqlx::query_scalar(
             "select coalesce(
                 (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
