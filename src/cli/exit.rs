@@ -44,6 +44,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return match store.kind {
                 StoreErrorKind::Unavailable
+                | StoreErrorKind::NotWritable
                 | StoreErrorKind::Timeout
                 | StoreErrorKind::Conflict => 69,
                 StoreErrorKind::Schema => 78,

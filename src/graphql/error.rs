@@ -36,14 +36,19 @@ error_codes! {
     OperationUnknown = "OPERATION_RESOLUTION_FAILURE", false;
     /// An argument or variable is not acceptable; the message names it.
     BadUserInput = "BAD_USER_INPUT", false;
-    /// The document is larger than this server takes.
+    /// The document is larger than this server takes: 100 KiB, and 5,000 selections with its
+    /// fragments expanded.
     DocumentTooLarge = "DOCUMENT_TOO_LARGE", false;
-    /// The answer would be larger than this server gives: ask for smaller pages.
+    /// The answer would be larger than this server gives (64 MiB, or a million objects): ask for
+    /// smaller pages.
     ResponseTooLarge = "RESPONSE_TOO_LARGE", false;
     /// Something that an argument names does not exist, or belongs to another account.
     NotFound = "NOT_FOUND", false;
     /// A store cannot be reached; nothing was changed.
     StoreUnavailable = "STORE_UNAVAILABLE", true;
+    /// The store can be read and not written: its disk is full, or it is read-only. Nothing was
+    /// changed; a retry does not help before somebody has acted.
+    StoreNotWritable = "STORE_NOT_WRITABLE", false;
     /// A store did not answer in time.
     StoreTimeout = "STORE_TIMEOUT", true;
     /// Another writer was faster, several times; try again.
@@ -63,7 +68,12 @@ pub(crate) fn failure_of(kind: ReadErrorKind) -> Failure<'static> {
     match kind {
         ReadErrorKind::Unavailable => Failure {
             code: "STORE_UNAVAILABLE",
-            message: "The store cannot be reached or written to; the server's log says why.",
+            message: "The store cannot be reached; the server's log says why.",
+        },
+        ReadErrorKind::NotWritable => Failure {
+            code: "STORE_NOT_WRITABLE",
+            message: "The store cannot be written, because its disk is full or it is read-only; \
+                      nothing was changed, and reading goes on.",
         },
         ReadErrorKind::Timeout => Failure {
             code: "STORE_TIMEOUT",

@@ -10,6 +10,9 @@ use super::StoreKind;
 pub enum StoreErrorKind {
     /// The store cannot be reached or refuses connections; try again later.
     Unavailable,
+    /// The store can be read and not written: its disk is full, or it is read-only. Somebody has to
+    /// act before a retry helps.
+    NotWritable,
     /// The store did not answer within its deadline.
     Timeout,
     /// Another writer was faster (unique key taken, serialisation failure, busy); a retry helps.

@@ -74,7 +74,8 @@ pub struct TurnPatch {
 pub struct TurnProgress {
     /// How far.
     pub status: crate::domain::TurnStatus,
-    /// When it was done; none keeps what is stored.
+    /// When it was done; none keeps what is stored, except that a turn that is streaming (again)
+    /// has no end.
     pub finished_at: Option<Timestamp>,
     /// Token usage as JSON text; none keeps what is stored.
     pub usage: Option<String>,

@@ -83,8 +83,8 @@ fn kind_of(code: &str) -> StoreErrorKind {
         "23505" | "40001" | "40P01" | LOCK_NOT_AVAILABLE => StoreErrorKind::Conflict,
         // Cancelled by statement_timeout or by an administrator.
         "57014" => StoreErrorKind::Timeout,
-        // A read-only server: a standby that was not promoted, or one that is full.
-        "25006" => StoreErrorKind::Unavailable,
+        // A read-only server: a standby that was not promoted. A full disk.
+        "25006" | "53100" => StoreErrorKind::NotWritable,
         // Undefined table, column, function or schema; no privilege.
         "42P01" | "42703" | "42883" | "3F000" | "42501" => StoreErrorKind::Schema,
         // Data or index corrupted.
@@ -110,6 +110,8 @@ mod tests {
             ("57014", StoreErrorKind::Timeout),
             ("57P01", StoreErrorKind::Unavailable),
             ("53300", StoreErrorKind::Unavailable),
+            ("53100", StoreErrorKind::NotWritable),
+            ("25006", StoreErrorKind::NotWritable),
             ("08006", StoreErrorKind::Unavailable),
             ("42P01", StoreErrorKind::Schema),
             ("XX001", StoreErrorKind::Corrupt),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stores::sql::record::RowError;
 use crate::stores::{StoreError, StoreErrorKind, StoreKind};
@@ -24,13 +25,35 @@ const PRIMARY_KEY_TAKEN: i32 = 1555;
 const RAISED_BY_TRIGGER: i32 = 1811;
 const UNIQUE_TAKEN: i32 = 2067;
 
-/// Makes errors that name one database file.
+/// Makes errors that name one database file, and remembers whether the last write failed because
+/// the file cannot be written.
 #[derive(Debug, Clone)]
-pub(super) struct Errors(Arc<Path>);
+pub(super) struct Errors {
+    path: Arc<Path>,
+    write_failed: Arc<AtomicBool>,
+}
 
 impl Errors {
     pub(super) fn of(path: &Path) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            write_failed: Arc::default(),
+        }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file could not be written when that was last tried.
+    pub(super) fn write_failed(&self) -> bool {
+        self.write_failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the file was written.
+    pub(super) fn wrote(&self) {
+        self.write_failed.store(false, Ordering::Relaxed);
     }
 
     /// An error of our own making.
@@ -56,7 +79,7 @@ impl Errors {
             ..self.make(
                 StoreErrorKind::Corrupt,
                 action,
-                format!("{error} (in {})", self.0.display()),
+                format!("{error} (in {})", self.path.display()),
             )
         }
     }
@@ -64,6 +87,9 @@ impl Errors {
     /// What the driver reports.
     pub(super) fn driver(&self, action: &'static str, error: sqlx::Error) -> StoreError {
         let (kind, message) = self.explain(&error);
+        if kind == StoreErrorKind::NotWritable {
+            self.write_failed.store(true, Ordering::Relaxed);
+        }
         StoreError {
             source: Some(Box::new(error)),
             ..self.make(kind, action, message)
@@ -71,7 +97,7 @@ impl Errors {
     }
 
     fn explain(&self, error: &sqlx::Error) -> (StoreErrorKind, String) {
-        let path = self.0.display();
+        let path = self.path.display();
         match error {
             sqlx::Error::Database(database) => {
                 let code = database.code().and_then(|code| code.parse::<i32>().ok());
@@ -105,7 +131,7 @@ impl Errors {
 
     /// Messages of SQLite name tables and columns and never hold values of rows.
     fn explain_code(&self, code: i32, message: &str) -> (StoreErrorKind, String) {
-        let path = self.0.display();
+        let path = self.path.display();
         if matches!(code, PRIMARY_KEY_TAKEN | RAISED_BY_TRIGGER | UNIQUE_TAKEN) {
             return (StoreErrorKind::Conflict, message.to_owned());
         }
@@ -117,11 +143,11 @@ impl Errors {
                 ),
             ),
             FULL => (
-                StoreErrorKind::Unavailable,
+                StoreErrorKind::NotWritable,
                 format!("the disk of {path} is full ({message}); free some space and try again"),
             ),
             READ_ONLY | PERMISSION => (
-                StoreErrorKind::Unavailable,
+                StoreErrorKind::NotWritable,
                 format!(
                     "{path} cannot be written ({message}); check the permissions of the file and its directory"
                 ),
@@ -179,13 +205,13 @@ mod tests {
             (
                 13,
                 "database or disk is full",
-                StoreErrorKind::Unavailable,
+                StoreErrorKind::NotWritable,
                 "free some space",
             ),
             (
                 8,
                 "attempt to write",
-                StoreErrorKind::Unavailable,
+                StoreErrorKind::NotWritable,
                 "permissions",
             ),
             (

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Connection, FromRow, Sqlite, Transaction};
 
 use super::error::Errors;
 use super::options::SqliteOptions;
@@ -105,6 +105,16 @@ impl SqliteMigrator {
             .max_connections(1)
             .test_before_acquire(false)
             .acquire_timeout(WRITER_WAIT)
+            // A full disk makes SQLite roll back by itself, after which the driver's own rollback
+            // fails and it takes the connection for one within a transaction for ever: such a
+            // connection is closed, and the next writer gets a new one.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // What was queued before, like a rollback, is done when this is answered.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_with(options.writer())
             .await
             .map_err(|error| errors.driver("open", error))?;

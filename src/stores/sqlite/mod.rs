@@ -6,6 +6,7 @@
 
 mod batch;
 mod error;
+mod health;
 mod migrate;
 mod options;
 mod read;
@@ -21,6 +22,7 @@ use sqlx::FromRow;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
 
 use self::error::Errors;
+use self::health::FileId;
 pub use self::migrate::{MIGRATIONS, SqliteMigrator};
 pub use self::options::{SqliteOptions, Synchronous};
 use super::StoreErrorKind;
@@ -39,6 +41,8 @@ pub struct SqliteRecordStore {
     id: String,
     /// The file.
     path: std::path::PathBuf,
+    /// The file that is open.
+    file: FileId,
 }
 
 impl SqliteRecordStore {
@@ -84,6 +88,8 @@ impl SqliteRecordStore {
             .connect_with(options.reader())
             .await
             .map_err(|error| errors.driver("open", error))?;
+        let file = FileId::of(&options.path)
+            .map_err(|error| errors.driver("open", sqlx::Error::Io(error)))?;
         let id = sqlx::query_scalar(statements::STORE_ID.sql)
             .fetch_one(&readers)
             .await
@@ -95,6 +101,7 @@ impl SqliteRecordStore {
             clock,
             id,
             path: options.path.clone(),
+            file,
         })
     }
 

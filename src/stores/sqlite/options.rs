@@ -30,6 +30,9 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// Connections that read at once.
     pub readers: u32,
+    /// Pages that the file may have (of 4 KiB, unless it was made with others); beyond it counts
+    /// as full. None for as many as the disk has room for.
+    pub pages_max: Option<u32>,
 }
 
 impl SqliteOptions {
@@ -40,14 +43,20 @@ impl SqliteOptions {
             synchronous: Synchronous::Normal,
             busy_timeout: Duration::from_secs(5),
             readers: 4,
+            pages_max: None,
         }
     }
 
     /// Options of the connection that writes.
     pub(super) fn writer(&self) -> SqliteConnectOptions {
-        self.connection()
+        let writer = self
+            .connection()
             .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
+            .journal_mode(SqliteJournalMode::Wal);
+        match self.pages_max {
+            Some(pages) => writer.pragma("max_page_count", pages.to_string()),
+            None => writer,
+        }
     }
 
     /// Options of connections that only read.

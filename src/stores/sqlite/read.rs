@@ -4,7 +4,6 @@
 //! order almost always, which costs a sort nothing, but a statement would sort again.
 
 use async_trait::async_trait;
-use sqlx::Row;
 
 use super::{SqliteRecordStore, batch, query, sort_turns, statements as st};
 use crate::domain::score::{MetadataRow, ScoreRow};
@@ -160,19 +159,7 @@ impl RecordStore for SqliteRecordStore {
     }
 
     async fn health(&self) -> StoreResult<StoreHealth> {
-        let value = async |statement: crate::stores::sql::Statement| {
-            sqlx::query(statement.sql)
-                .fetch_one(&self.readers)
-                .await
-                .map_err(|error| self.errors.driver(statement.name, error))
-        };
-        let version: String = value(st::ENGINE_VERSION).await?.get(0);
-        Ok(StoreHealth {
-            engine: format!("SQLite {version}"),
-            schema_version: value(st::SCHEMA_VERSION).await?.get(0),
-            schema_expected: super::migrate::VERSION,
-            pending_turns: 0,
-        })
+        self.look().await
     }
 
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>> {

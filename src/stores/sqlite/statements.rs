@@ -177,6 +177,15 @@ statements! { READS:
 }
 
 statements! { WRITES:
+    /// Takes room in the file, to see whether there is some; `ROOM_GIVE` gives it back in the same
+    /// transaction. No account has the empty key.
+    ROOM_TAKE(&[]) = "
+        insert into idempotency_keys (account_uid, key, input_hash, answer, created_at)
+        values ('', '', '', printf('%.*c', 65536, 'x'), 0)";
+
+    /// Gives back the room that `ROOM_TAKE` took.
+    ROOM_GIVE(&[]) = "delete from idempotency_keys where account_uid = '' and key = ''";
+
     /// Session `$2` of account `$1`.
     SESSION_LOCK(SessionRecord::COLUMNS) = concat!(
         "select ", session_columns!(), " from sessions where uid = $2 and account_uid = $1");
@@ -223,14 +232,14 @@ statements! { WRITES:
 
     /// Changes an agent turn: `$1` key; `$2` whether to set `active_child` `$3`; `$4` whether to
     /// set `liked` `$5`; `$6` whether to set `deleted_at` `$7`; `$8` status, `$9` end and `$10`
-    /// usage, null to keep; `$11` now as a rev.
+    /// usage, null to keep, except that what is streaming has no end; `$11` now as a rev.
     AGENT_TURN_UPDATE(RevRecord::COLUMNS) = "
         update agent_turns set
             active_child = case when $2 then $3 else active_child end,
             liked = case when $4 then $5 else liked end,
             deleted_at = case when $6 then $7 else deleted_at end,
             status = coalesce($8, status),
-            finished_at = coalesce($9, finished_at),
+            finished_at = case when $8 = 'streaming' then null else coalesce($9, finished_at) end,
             usage = coalesce($10, usage),
             rev = max(rev + 1, $11)
         where uid = $1

@@ -38,6 +38,7 @@ pub(super) struct SqliteTransaction {
 impl SqliteRecordStore {
     /// Starts a transaction once no other writer has one.
     pub(super) async fn begin_write(&self) -> StoreResult<Box<dyn RecordTransaction>> {
+        self.require_file("begin")?;
         let transaction = self.writer.begin_with("begin immediate").await;
         Ok(Box::new(SqliteTransaction {
             transaction: transaction.map_err(|error| self.errors.driver("begin", error))?,
@@ -297,6 +298,7 @@ impl RecordTransaction for SqliteTransaction {
         } = *self;
         let done = transaction.commit().await;
         done.map_err(|error| errors.driver("commit", error))?;
+        errors.wrote();
         Ok(Position {
             store,
             value: u64::try_from(last).expect("change numbers begin at 1"),

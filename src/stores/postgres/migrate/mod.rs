@@ -134,8 +134,8 @@ impl SchemaMigrator for PgMigrator {
                 ..finding(
                     "cycle_cut",
                     format!(
-                        "{} cycles of parents were cut, to give their turns an order; the first 20 \
-                         of the turns where",
+                        "{} cycles of parents were cut, to give their turns an order; each at one \
+                         of these turns (20 at most are named)",
                         numbered.cycles.len()
                     ),
                 )

@@ -68,14 +68,14 @@ statements! { WRITES:
 
     /// Changes an agent turn: `$1` key; `$2` whether to set `active_child` `$3`; `$4` whether to
     /// set `liked` `$5`; `$6` whether to set `deleted_at` `$7`; `$8` status, `$9` end and `$10`
-    /// usage, null to keep; `$11` now as a rev.
+    /// usage, null to keep, except that what is streaming has no end; `$11` now as a rev.
     AGENT_TURN_UPDATE(RevRecord::COLUMNS) = "
         update agent_turns set
             active_child = case when $2 then $3 else active_child end,
             liked = case when $4 then $5 else liked end,
             deleted_at = case when $6 then $7 else deleted_at end,
             status = coalesce($8, status),
-            finished_at = coalesce($9, finished_at),
+            finished_at = case when $8 = 'streaming' then null else coalesce($9, finished_at) end,
             usage = coalesce($10::text::jsonb, usage),
             rev = greatest(rev + 1, $11)
         where uid = $1
