@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::{self, App, StoreReadiness};
 use crate::config::Config;
-use crate::http::{AccountRule, HttpState, metrics_routes, router};
+use crate::http::{self, AccountRule, HttpState, metrics_routes, router};
 use crate::lifecycle::{self, Lifecycle};
 use crate::telemetry::Metrics;
 
@@ -31,6 +31,7 @@ pub(super) async fn serve(
         account: start.account,
         request_ids: Arc::clone(&app.uids),
         examples: start.examples,
+        body_bytes_max: http::BODY_BYTES_MAX,
     };
     let lifecycle = Lifecycle::default();
     app.spawn_numberer(&lifecycle);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::outcome::{UserError, UserErrorCode};
 use crate::domain::graph::Ix;
-use crate::domain::{SessionGraph, SessionRow, StepRow, Timestamp, TurnRow, Uid};
+use crate::domain::{SessionGraph, SessionRow, StepRow, Timestamp, TurnRow, TurnStatus, Uid};
 use crate::stores::record::{NewTurn, SessionPatch, TurnPatch};
 use crate::stores::{RecordTransaction, StoreError};
 
@@ -268,7 +268,10 @@ fn apply_to_turn(turn: &mut TurnRow, patch: TurnPatch, rev: i64) {
     }
     if let Some(progress) = patch.progress {
         turn.status = Some(progress.status);
-        turn.finished_at = progress.finished_at.or(turn.finished_at);
+        turn.finished_at = match progress.status {
+            TurnStatus::Streaming => None,
+            _ => progress.finished_at.or(turn.finished_at),
+        };
         turn.usage = progress
             .usage
             .map(String::into_boxed_str)

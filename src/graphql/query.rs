@@ -35,7 +35,10 @@ impl Entity for Query {
     type V = RootV;
 
     fn declare(t: &mut Type<Self>) {
-        t.doc("Reads. Whatever belongs to another account looks as if it did not exist.");
+        t.doc(
+            "Reads. Whatever belongs to another account looks as if it did not exist. An answer \
+             has at most 64 MiB.",
+        );
         t.field_with::<NodeArgs, Part<Option<Obj<Node>>>>("node", |At(env), a| node(env, &a.id))
             .doc("Anything with a global id; null when there is no such thing.");
         t.list_with::<NodesArgs, Part<Option<Obj<Node>>>>("nodes", |At(env), a, push| {
@@ -206,7 +209,8 @@ fn turn<'a>(env: &'a Env<'a>, uid: &Uid) -> Looked<'a, TurnView<'a>> {
 /// What to search for.
 #[derive(InputObject, Clone)]
 pub(crate) struct SearchArgs {
-    /// Words, separated by spaces, that must all occur; upper and lower case are the same.
+    /// Words, separated by spaces, that must all occur, at most 10; upper and lower case are the
+    /// same.
     text: String,
     /// Only turns of this session.
     session_id: Option<ID>,

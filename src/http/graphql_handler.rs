@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::request_id::{REQUEST_ID, request_id};
-use super::{AccountRule, BODY_BYTES_MAX, HttpState};
+use super::{AccountRule, HttpState};
 use crate::domain::Uid;
 use crate::graphql::GraphqlRequest;
 
@@ -50,13 +50,15 @@ pub(super) async fn post(
 ) -> Response {
     let parameters = match body {
         Ok(body) => read_body(&headers, &body),
-        Err(_) => Err(refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!(
-                "The body is larger than {} MiB.",
-                BODY_BYTES_MAX / 1024 / 1024
-            ),
-        )),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let max = state.body_bytes_max;
+            let message = format!("The body is larger than {max} bytes; send less at once.");
+            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, message))
+        }
+        Err(_) => {
+            let message = "The body ended before it was whole; send the request again.";
+            Err(refuse(StatusCode::BAD_REQUEST, message))
+        }
     };
     answer(&state, &headers, parameters, true).await
 }

@@ -22,7 +22,7 @@ pub use health::{Dependency, DependencyState};
 pub use metrics::metrics_routes;
 
 /// Largest request body in bytes: a text of the largest size (16 MiB) with every byte escaped.
-const BODY_BYTES_MAX: usize = 40 * 1024 * 1024;
+pub const BODY_BYTES_MAX: usize = 40 * 1024 * 1024;
 
 /// Whether the stores behind the gateway can be used, for `/health/ready` and `/health/deps`.
 #[async_trait]
@@ -57,6 +57,8 @@ pub struct HttpState {
     pub request_ids: Arc<dyn UidSource>,
     /// What the playground offers to run, as JSON.
     pub examples: Arc<str>,
+    /// Bytes of a request's body at most, usually [`BODY_BYTES_MAX`].
+    pub body_bytes_max: usize,
 }
 
 /// All routes.
@@ -70,7 +72,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/deps", get(health::deps))
         .route("/playground/examples.json", get(graphql_handler::examples))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(state.body_bytes_max))
         .with_state(state)
         .merge(playground::routes())
 }

@@ -60,11 +60,28 @@ impl Vars<'_> {
                 object.insert(name.node.clone(), value);
             }
         }
-        let parsed = A::parse(Some(Value::Object(object)))
-            .map_err(|e| bad_input(e.into_server_error(pos).message, pos))?;
+        let parsed = A::parse(Some(Value::Object(object))).map_err(|e| {
+            let message = e.into_server_error(pos).message;
+            bad_input(without_own_names(&message), pos)
+        })?;
         parsed.check().map_err(|message| bad_input(message, pos))?;
         Ok(parsed)
     }
+}
+
+/// A parse error without the names of the objects that hold a field's arguments here: clients
+/// know the types of the schema only.
+fn without_own_names(message: &str) -> String {
+    const WITHIN: &str = " (occurred while parsing \"";
+    let mut parts = message.split(WITHIN);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let own = part.ends_with("Args\")") || part.ends_with("Page\")");
+        if !own {
+            kept = format!("{kept}{WITHIN}{part}");
+        }
+    }
+    kept
 }
 
 /// Makes the function that fills a slot, and adds the field's path to its errors.

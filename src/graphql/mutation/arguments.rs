@@ -83,7 +83,8 @@ arguments! {
     CreateSessionArgs {
         /// The new session.
         input: CreateSessionInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer.
+        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
+        /// your choice, at most 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -134,7 +135,8 @@ arguments! {
         scope: ForkScope,
         /// Title of the new session; that of the source unless given.
         title: Option<String>,
-        /// Makes a retry safe: the same key with the same input gives the same answer.
+        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
+        /// your choice, at most 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -155,7 +157,8 @@ arguments! {
         session_id: ID,
         /// The new turn.
         input: AppendHumanTurnInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer.
+        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
+        /// your choice, at most 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -178,7 +181,8 @@ arguments! {
         session_id: ID,
         /// The new turn.
         input: AppendAgentTurnInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer.
+        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
+        /// your choice, at most 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -202,11 +206,12 @@ arguments! {
     AppendStepsArgs {
         /// Id of the agent turn.
         turn_id: ID,
-        /// The new steps; may be empty where `progress` is given.
+        /// The new steps, at most 1,000 in a request; may be empty where `progress` is given.
         steps: Vec<StepInput>,
         /// How far the turn is with these steps; left as it is unless given.
         progress: Option<StepsProgressInput>,
-        /// Makes a retry safe: the same key with the same input gives the same answer.
+        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
+        /// your choice, at most 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {

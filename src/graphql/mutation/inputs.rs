@@ -14,7 +14,7 @@ pub(super) struct CreateSessionInput {
     pub(super) uid: Option<UidScalar>,
     /// Title, at most 1,000 characters.
     pub(super) title: Option<String>,
-    /// Prompt of a first human turn; the session is empty unless given.
+    /// Prompt of a first human turn, at most 16 MiB; the session is empty unless given.
     pub(super) first_prompt: Option<String>,
 }
 
@@ -46,17 +46,17 @@ pub(super) struct AppendAgentTurnInput {
     pub(super) uid: Option<UidScalar>,
     /// Id of the human turn that is answered.
     pub(super) parent_id: ID,
-    /// What the agent did so far.
+    /// What the agent did so far: at most 1,000 steps in a request; `appendSteps` adds more.
     #[graphql(default)]
     pub(super) steps: Vec<StepInput>,
-    /// Model that answers.
+    /// Model that answers, at most 200 bytes.
     pub(super) model: Option<String>,
     /// How far the answer is; STREAMING announces `appendSteps`.
     #[graphql(default_with = "TurnStatus::Complete")]
     pub(super) status: TurnStatus,
     /// When the agent was done; now unless given.
     pub(super) finished_at: Option<DateTimeScalar>,
-    /// Token usage and cost, a JSON object.
+    /// Token usage and cost, a JSON object of at most 64 KiB.
     pub(super) usage: Option<JsonScalar>,
     /// Whether the path through the new turn becomes the active one.
     #[graphql(default = true)]
@@ -95,7 +95,7 @@ pub(super) struct StepsProgressInput {
     status: TurnStatus,
     /// When the agent was done; now unless given or still streaming.
     finished_at: Option<DateTimeScalar>,
-    /// Token usage and cost, a JSON object; kept as it is unless given.
+    /// Token usage and cost, a JSON object of at most 64 KiB; kept as it is unless given.
     usage: Option<JsonScalar>,
 }
 

@@ -34,7 +34,8 @@ impl Entity for Mutation {
     fn declare(t: &mut Type<Self>) {
         t.doc(
             "Writes. Each is one transaction, answers with the entities after it, and names what \
-             the caller did wrong in `userErrors`. With an `idempotencyKey` it is safe to retry.",
+             the caller did wrong in `userErrors`. With an `idempotencyKey` it is safe to retry. \
+             A request's body has at most 40 MiB.",
         );
         sessions(t);
         turns(t);

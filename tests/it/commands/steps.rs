@@ -70,6 +70,21 @@ async fn a_streaming_turn_grows_and_ends(lab: Lab) {
     assert_eq!(ended.finished_at, Some(Timestamp(START.0 + 91_000_000)));
     assert_eq!(ended.usage.as_deref(), Some(r#"{"outputTokens": 3}"#));
     lab.as_stored(&written).await;
+    let again = AppendSteps {
+        progress: Some(StepsProgress {
+            status: TurnStatus::Streaming,
+            finished_at: None,
+            usage: None,
+        }),
+        ..steps(&turn, vec![])
+    };
+    let written = done(lab.commands.append_steps(&lab.account, again, None).await);
+    let goes_on = written.graph.turn(written.subject.turn);
+    assert_eq!(
+        (goes_on.status, goes_on.finished_at),
+        (Some(TurnStatus::Streaming), None)
+    );
+    lab.as_stored(&written).await;
     let texts: Vec<_> = lab
         .steps(&turn)
         .await

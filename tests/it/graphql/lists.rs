@@ -47,6 +47,10 @@ async fn page_arguments_are_refused_before_anything_is_loaded_and_name_themselve
             "x: `sessionId` is not the id of a session",
         ),
         (
+            "{x:sessions(filter:{createdFrom:\"x\"}){nodes{uid}}}".to_owned(),
+            "x: Failed to parse \"DateTime\": not an RFC 3339 instant, e.g. 2026-01-31T09:15:00Z (occurred while parsing \"SessionFilter\")",
+        ),
+        (
             "{x:session{uid}}".to_owned(),
             "x: give either `id` or `uid`",
         ),

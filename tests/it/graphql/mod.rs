@@ -13,5 +13,6 @@ mod mutations;
 mod round_trips;
 mod statements;
 mod steps;
+mod transport;
 mod variables;
 mod watched;

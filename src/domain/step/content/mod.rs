@@ -85,7 +85,11 @@ impl<'a> StepContent<'a> {
         let value = Value::at_root(raw);
         let Some(known) = StepType::from_number(tpe) else {
             let last = StepType::ALL.len() - 1;
-            let problem = format!("{tpe} is not a step type, which are 0 to {last}");
+            // A store gives -1 where the column is null.
+            let problem = match tpe {
+                -1 => format!("the step has no type; types are 0 to {last}"),
+                _ => format!("{tpe} is not a step type, which are 0 to {last}"),
+            };
             return Self::malformed(value, problem);
         };
         let read = match value.is_object() {

@@ -256,6 +256,10 @@ fn an_unknown_type_is_a_problem() {
         panic!("13 is no step type");
     };
     assert_eq!(unknown.problem, "13 is not a step type, which are 0 to 12");
+    let StepContent::Malformed(none) = StepContent::parse(-1, "{}") else {
+        panic!("a step without a type is malformed");
+    };
+    assert_eq!(none.problem, "the step has no type; types are 0 to 12");
 }
 
 #[test]

@@ -213,6 +213,12 @@ pub(super) async fn progress_keeps_what_it_does_not_name(f: Fixture) {
             Some(end),
             Some(usage),
         ),
+        // What goes on is not finished, whatever it was before.
+        (
+            progress(TurnStatus::Streaming, None, None),
+            None,
+            Some(usage),
+        ),
     ];
     for (change, finished_at, usage) in cases {
         let status = change.progress.as_ref().map(|p| p.status);
