@@ -106,15 +106,25 @@ impl SessionGraph {
         self.active_of(ix, self.turns[ix].active_child.as_ref())
     }
 
-    /// The root that is shown: the stored one where it is a living root, else the newest.
+    /// The root that is shown: the stored one where it is a living root, else the newest of those
+    /// that were written as roots. One that is a root only because its parent is missing, or
+    /// because a cycle was cut there, is shown where there is no other.
     pub fn active_root(&self) -> Option<Ix> {
-        self.active_of(self.turns.len(), self.active_root.as_ref())
+        let run = self.turns.len();
+        let written = |&root: &Ix| self.turns[root].parent_uid.is_none();
+        self.stored_of(run, self.active_root.as_ref())
+            .or_else(|| self.roots().rfind(written))
+            .or_else(|| self.roots().next_back())
     }
 
     fn active_of(&self, run: usize, stored: Option<&Uid>) -> Option<Ix> {
-        stored
-            .and_then(|uid| self.living_of(run).find(|&c| self.turns[c].uid == *uid))
+        self.stored_of(run, stored)
             .or_else(|| self.living_of(run).next_back())
+    }
+
+    fn stored_of(&self, run: usize, stored: Option<&Uid>) -> Option<Ix> {
+        let uid = stored?;
+        self.living_of(run).find(|&c| self.turns[c].uid == *uid)
     }
 
     /// Root-to-leaf path that the person sees.

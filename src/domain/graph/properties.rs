@@ -9,6 +9,8 @@ use crate::domain::{Timestamp, TurnRole, TurnRow, Uid};
 struct Model {
     /// In the order of `seq`, duplicates left out, parents that cannot be followed set to none.
     rows: Vec<TurnRow>,
+    /// The same rows with their parents as stored.
+    stored: Vec<TurnRow>,
     active_root: Option<Uid>,
     damage: Vec<Damage>,
 }
@@ -18,6 +20,7 @@ impl Model {
         rows.sort_by(|a, b| a.seq.cmp(&b.seq).then(a.uid.cmp(&b.uid)));
         let mut model = Self {
             rows: Vec::new(),
+            stored: Vec::new(),
             active_root,
             damage: Vec::new(),
         };
@@ -28,6 +31,7 @@ impl Model {
             }
         }
         let stored = model.rows.clone();
+        model.stored.clone_from(&stored);
         let known = |uid: &Uid| stored.iter().any(|row| row.uid == *uid);
         for row in &mut model.rows {
             if let Some(parent_uid) = row.parent_uid.take_if(|uid| !known(uid)) {
@@ -116,7 +120,14 @@ impl Model {
         };
         let below = self.below(parent);
         let shown = stored.filter(|uid| below.contains(uid));
-        shown.or_else(|| below.last().cloned())
+        let written = |uid: &&Uid| {
+            let row = self.stored.iter().find(|row| row.uid == **uid);
+            row.is_some_and(|row| row.parent_uid.as_ref() == parent)
+        };
+        let newest = below.iter().rev();
+        shown
+            .or_else(|| newest.clone().find(written).cloned())
+            .or_else(|| newest.clone().next().cloned())
     }
 
     fn down_from(&self, from: Option<Uid>) -> Vec<Uid> {
@@ -405,6 +416,24 @@ fn a_turn_that_is_its_own_parent_is_a_root() {
     let graph = SessionGraph::build(vec![turn(0, Some(0)), turn(1, Some(0))], None);
     assert_eq!(graph.damage(), [Damage::Cycle { uid: uid(0) }]);
     assert_eq!((graph.parent(0), graph.active_path()), (None, &[0, 1][..]));
+}
+
+#[test]
+fn an_orphan_or_a_cycle_is_shown_only_where_no_sound_root_lives() {
+    let mut rows = vec![
+        turn(0, None),
+        turn(1, Some(0)),
+        turn(2, Some(99)),
+        turn(4, Some(4)),
+    ];
+    let shown = |rows: &[TurnRow], root| {
+        let graph = SessionGraph::build(rows.to_vec(), root);
+        graph.active_root().map(|ix| graph.turn(ix).uid.clone())
+    };
+    assert_eq!(shown(&rows, None), Some(uid(0)));
+    assert_eq!(shown(&rows, Some(uid(2))), Some(uid(2)), "it was chosen");
+    rows[0].deleted_at = Some(Timestamp(1));
+    assert_eq!(shown(&rows, None), Some(uid(4)));
 }
 
 #[test]
