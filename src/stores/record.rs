@@ -209,13 +209,20 @@ pub trait RecordTransaction: Send {
     /// All turns of a locked session by `seq`, deleted ones included.
     async fn turns(&mut self, session_uid: &Uid) -> StoreResult<Vec<TurnRow>>;
 
-    /// Those of `uids` that are keys of turns already, of whatever account.
-    async fn turn_uids_taken(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>>;
+    /// Claims keys for new turns, and returns those that turns have already, of whatever account
+    /// and kind. The others stay free until the end of this transaction, except for programs that
+    /// write without turngraph: another transaction that claims one of them waits for this one.
+    ///
+    /// Whoever inserts a turn under a key that was given claims it first, all keys by one call
+    /// after the session is locked: this order is what keeps writers from waiting for each other.
+    /// Keys that turngraph makes need no claim.
+    async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>>;
 
     /// Session of a turn of `account`.
     async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>>;
 
-    /// Inserts turns of a locked session, in few statements however many there are.
+    /// Inserts turns of a locked session, in few statements however many there are. Keys that
+    /// were given were claimed before.
     async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()>;
 
     /// Changes a turn of a locked session; returns its new `rev`.

@@ -140,7 +140,7 @@ fn added(turns: &[NewTurn], steps: usize, scores: usize) -> Added {
 
 async fn taken(tx: &mut dyn RecordTransaction, turns: &[NewTurn]) -> StoreResult<Option<Uid>> {
     let uids: Vec<Uid> = turns.iter().map(|turn| turn.turn.uid.clone()).collect();
-    Ok(tx.turn_uids_taken(&uids).await?.into_iter().next())
+    Ok(tx.turn_uids_claim(&uids).await?.into_iter().next())
 }
 
 async fn insert_steps(

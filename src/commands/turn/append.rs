@@ -200,7 +200,7 @@ pub(in crate::commands) fn human_row(uid: Uid, seq: i32, now: Timestamp, rev: i6
 async fn refuse_taken(attempt: &mut Attempt<'_>, uid: &Uid) -> Result<(), Stop> {
     let taken = attempt
         .tx
-        .turn_uids_taken(std::slice::from_ref(uid))
+        .turn_uids_claim(std::slice::from_ref(uid))
         .await?;
     if taken.is_empty() {
         return Ok(());

@@ -144,9 +144,7 @@ impl PgRecordStore {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
         let done = numberer::number(&mut transaction, uids, pass).await?;
         transaction.commit().await?;
-        if !done.cycles.is_empty() {
-            tracing::warn!(cycles = ?done.cycles, "cycles of parents were cut to number turns");
-        }
+        done.tell();
         Ok(done)
     }
 

@@ -10,8 +10,8 @@ use sqlx::{PgConnection, Row};
 
 use super::order::{Age, Pending, order};
 use super::statements::numbering::{
-    NUMBER_LOCK, NUMBER_LOCK_FREE, NUMBER_PENDING, NUMBER_STEPS_MOVED, NUMBER_STEPS_REBORN,
-    NUMBER_WRITE,
+    NUMBER_DOUBLED, NUMBER_LOCK, NUMBER_LOCK_FREE, NUMBER_PENDING, NUMBER_STEPS_MOVED,
+    NUMBER_STEPS_REBORN, NUMBER_WRITE,
 };
 use crate::domain::{Timestamp, Uid};
 use crate::stores::sql::columns::{DbTime, DbUid};
@@ -53,6 +53,24 @@ pub(super) struct Numbered {
     pub sessions: u64,
     /// Where cycles of parents were cut.
     pub cycles: Vec<Uid>,
+    /// Keys of numbered turns that a turn of the other kind has as well.
+    pub doubled: Vec<Uid>,
+}
+
+impl Numbered {
+    /// Logs what other programs should not have written.
+    pub(super) fn tell(&self) {
+        if !self.cycles.is_empty() {
+            tracing::warn!(cycles = ?self.cycles, "cycles of parents were cut to number turns");
+        }
+        if !self.doubled.is_empty() {
+            tracing::warn!(
+                turns = ?self.doubled,
+                "another program has given these keys to a human and to an agent turn; rename one \
+                 of each pair, or which of the two is found by its key is left to chance"
+            );
+        }
+    }
 }
 
 /// A session under lock.
@@ -121,6 +139,7 @@ pub(super) async fn number(
         done.cycles.extend(ordered.cycles);
     }
     if done.sessions > 0 {
+        done.doubled = writes.doubled(conn, pass.age).await?;
         writes.write(conn, pass.age).await?;
     }
     Ok(done)
@@ -214,6 +233,20 @@ impl Writes {
             .push(DbTime(Timestamp(activity(session, turns))));
         let is_new = session.last_activity.is_none();
         columns.revs.push(if is_new { floor } else { 0 });
+    }
+
+    /// Keys among these that a turn of the other kind has too: only programs that write without
+    /// turngraph can give one twice. Adoption refuses a database that has such keys.
+    async fn doubled(&self, conn: &mut PgConnection, age: Age) -> Result<Vec<Uid>, sqlx::Error> {
+        if age == Age::Created || (self.human.uids.is_empty() && self.agent.uids.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let doubled: Vec<DbUid> = sqlx::query_scalar(NUMBER_DOUBLED.sql)
+            .bind(&self.human.uids)
+            .bind(&self.agent.uids)
+            .fetch_all(conn)
+            .await?;
+        Ok(doubled.into_iter().map(Into::into).collect())
     }
 
     async fn write(self, conn: &mut PgConnection, age: Age) -> Result<(), sqlx::Error> {

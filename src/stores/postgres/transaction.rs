@@ -148,7 +148,8 @@ impl RecordTransaction for PgTransaction {
         let key = [uid.as_str().to_owned()];
         numberer::number(&mut self.transaction, &key, numberer::WAITING)
             .await
-            .map_err(|error| store_error("number_pending", error))?;
+            .map_err(|error| store_error("number_pending", error))?
+            .tell();
         let query = query::<SessionRecord>(st::SESSION_READ)
             .bind(account.as_str())
             .bind(uid.as_str());
@@ -209,7 +210,10 @@ impl RecordTransaction for PgTransaction {
         Ok(turns.into_iter().map(|row| row.turn).collect())
     }
 
-    async fn turn_uids_taken(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
+    /// Two statements, since one sees nothing of what was committed while it waited for a lock.
+    async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
+        let claim = sqlx::query(st::TURN_UIDS_CLAIM.sql).bind(keys(uids));
+        self.execute(st::TURN_UIDS_CLAIM, claim).await?;
         let query = query::<UidRecord>(st::TURN_UIDS_TAKEN).bind(keys(uids));
         let rows = self.rows(st::TURN_UIDS_TAKEN, query).await?;
         Ok(rows.into_iter().map(|row| row.uid.into()).collect())

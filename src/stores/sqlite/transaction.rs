@@ -149,7 +149,8 @@ impl RecordTransaction for SqliteTransaction {
         Ok(turns.into_iter().map(|row| row.turn).collect())
     }
 
-    async fn turn_uids_taken(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
+    /// No other transaction writes before this one has ended, so a look is enough.
+    async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
         let query = query::<UidRecord>(st::TURN_UIDS_TAKEN).bind(batch::keys(uids));
         let rows = self.rows(st::TURN_UIDS_TAKEN, query).await?;
         Ok(rows.into_iter().map(|row| row.uid.into()).collect())

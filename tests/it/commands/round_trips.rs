@@ -44,7 +44,7 @@ async fn round_trips_do_not_depend_on_the_length_of_the_session(lab: Lab) {
         done(commands.append_agent_turn(account, input, None).await);
         assert_eq!(
             asked(),
-            "begin session_lock turns turn_uids_taken turns_insert steps_insert turn_update \
+            "begin session_lock turns turn_uids_claim turns_insert steps_insert turn_update \
              session_update commit"
         );
 

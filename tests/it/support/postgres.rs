@@ -407,4 +407,19 @@ impl crate::stores::contract::Engine for Database {
         let mut connection = self.connect().await;
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
+
+    async fn writer_waits(&self) {
+        let waiting = "select exists (select from pg_locks where not granted and database = (
+            select oid from pg_database where datname = current_database()))";
+        let mut connection = self.connect().await;
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let asked = sqlx::query_scalar(waiting).fetch_one(&mut connection);
+            let waits: bool = asked.await.unwrap();
+            if waits {
+                return;
+            }
+            assert!(Instant::now() < until, "nobody waits");
+        }
+    }
 }

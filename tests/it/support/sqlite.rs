@@ -75,11 +75,22 @@ impl Engine for Shell {
         sqlx::query(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
+
+    /// Writers wait inside the store, where it cannot be seen; they have time to get there.
+    async fn writer_waits(&self) {
+        for _ in 0..20 {
+            self.run("select count(*) from sessions").await;
+        }
+    }
 }
 
 #[async_trait::async_trait]
 impl Engine for SqliteFixture {
     async fn run(&self, sql: &'static str) {
         Shell(self.path()).run(sql).await;
+    }
+
+    async fn writer_waits(&self) {
+        Shell(self.path()).writer_waits().await;
     }
 }

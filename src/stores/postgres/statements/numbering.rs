@@ -83,6 +83,13 @@ statements! { NUMBERING:
         where t.session_uid = any($1) and t.seq is null
             and t.uid not in (select uid from agent)";
 
+    /// Keys of human turns `$1` that agent turns have, and of agent turns `$2` that human turns
+    /// have.
+    NUMBER_DOUBLED(UidRecord::COLUMNS) = "
+        select uid from agent_turns where uid = any($1)
+        union
+        select uid from human_turns where uid = any($2)";
+
     /// Writes numbers, all at once: `$1` to `$3` key, number and least `rev` of human turns, `$4`
     /// to `$6` of agent turns; `$7` to `$11` key, first new number, next number, activity and
     /// least `rev` of sessions. A run of new numbers becomes a job for the projections.

@@ -41,6 +41,19 @@ statements! { WRITES:
     /// Turns of session `$1`, in no order.
     SESSION_TURNS(TurnRecord::COLUMNS) = turns_where!("session_uid = $1");
 
+    /// Locks the keys `$1` until the end of the transaction. No unique index spans both tables of
+    /// turns, so two transactions could else give one key to a turn of each kind.
+    ///
+    /// A key stands for one of 1,024 locks: an import of many turns must not fill the server's
+    /// table of locks. They are taken in their order, so that no two transactions wait for each
+    /// other. Locks of two numbers never meet those of one, as the migrator's; the first number is
+    /// "tkey" in ASCII.
+    TURN_UIDS_CLAIM(&["pg_advisory_xact_lock"]) = "
+        select pg_advisory_xact_lock(1953195385, lock) from (
+            select distinct hashtext(uid) & 1023 as lock from unnest($1::varchar[]) as n(uid)
+            order by lock
+        ) locks";
+
     /// Those of the keys `$1` that turns have.
     TURN_UIDS_TAKEN(UidRecord::COLUMNS) = "
         select uid from human_turns where uid = any($1)

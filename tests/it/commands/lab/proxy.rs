@@ -211,9 +211,9 @@ impl RecordTransaction for ProxyTransaction {
         self.inner.turns(session_uid).await
     }
 
-    async fn turn_uids_taken(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
-        self.proxy.ask("turn_uids_taken")?;
-        self.inner.turn_uids_taken(uids).await
+    async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
+        self.proxy.ask("turn_uids_claim")?;
+        self.inner.turn_uids_claim(uids).await
     }
 
     async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>> {

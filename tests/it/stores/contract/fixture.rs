@@ -15,6 +15,9 @@ use crate::support::rows::{agent, human, session, step, uid, uids};
 pub(crate) trait Engine: Send + Sync {
     /// Runs a statement as another program would, beside the store.
     async fn run(&self, sql: &'static str);
+
+    /// Returns once a transaction of the store waits for another, as far as that can be seen.
+    async fn writer_waits(&self);
 }
 
 /// A migrated, empty store.

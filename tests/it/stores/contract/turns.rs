@@ -1,8 +1,10 @@
 //! Turns: insertion, order, look-ups, patches, versions.
 
-use turngraph::domain::{Timestamp, TurnRole, TurnRow, TurnStatus};
-use turngraph::stores::StoreErrorKind;
+use std::sync::Arc;
+
+use turngraph::domain::{Timestamp, TurnRole, TurnRow, TurnStatus, Uid};
 use turngraph::stores::record::{NewTurn, TurnPatch, TurnProgress};
+use turngraph::stores::{RecordStore, StoreErrorKind};
 
 use super::Fixture;
 use crate::support::rows::{agent, human, session, uid, uids};
@@ -110,7 +112,7 @@ pub(super) async fn turns_are_found_by_session_and_by_key_of_their_account_only(
             assert_eq!(found.as_ref(), place.map(|(_, session)| session));
         }
         // Whether a key is taken does not depend on the account: keys are unique over all.
-        let mut taken = transaction.turn_uids_taken(&keys).await.unwrap();
+        let mut taken = transaction.turn_uids_claim(&keys).await.unwrap();
         taken.sort();
         assert_eq!(taken, uids(&["a3", "bh", "h0"]));
     }
@@ -131,6 +133,73 @@ pub(super) async fn keys_and_numbers_are_taken_once(f: Fixture) {
         assert_eq!(error.kind, StoreErrorKind::Conflict, "{name}: {error}");
     }
     assert_eq!(read(&f, "alice", "s").await.len(), 4);
+}
+
+/// Claims a key in a session of its own, and gives it to a turn if it is free.
+async fn claim_and_insert(store: Arc<dyn RecordStore>, session_key: &str, turn: NewTurn) -> bool {
+    let mut transaction = store.begin().await.unwrap();
+    let of = session("alice", session_key);
+    transaction.session_insert(&of).await.unwrap().unwrap();
+    let key = [turn.turn.uid.clone()];
+    let taken = transaction.turn_uids_claim(&key).await.unwrap();
+    if taken.is_empty() {
+        transaction.turns_insert(&of.uid, &[turn]).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    taken.is_empty()
+}
+
+pub(super) async fn a_claimed_key_is_given_to_one_turn_of_either_kind(f: Fixture) {
+    f.add_sessions(&[session("alice", "s"), session("alice", "t")])
+        .await;
+    let key = uids(&["the-key"]);
+    for commits in [false, true] {
+        let mut first = f.begin().await;
+        first.session_lock(&uid("alice"), &uid("s")).await.unwrap();
+        assert_eq!(first.turn_uids_claim(&key).await.unwrap(), []);
+        let turn = human("the-key", None, 0, "x");
+        first.turns_insert(&uid("s"), &[turn]).await.unwrap();
+        // The second looks while the first has its turn written and not committed.
+        let session = if commits { "late" } else { "early" };
+        let turn = agent("the-key", None, 0);
+        let second = claim_and_insert(Arc::clone(&f.store), session, turn);
+        let second = tokio::spawn(second);
+        f.engine.writer_waits().await;
+        assert!(!second.is_finished(), "the second waits for the first");
+        if commits {
+            first.commit().await.unwrap();
+            assert!(!second.await.unwrap(), "the first has the key");
+        } else {
+            drop(first);
+            assert!(second.await.unwrap(), "the first gave the key back");
+            f.engine.run("delete from agent_turns").await;
+        }
+    }
+    let found = f.turns("alice", &["s", "t", "early", "late"]).await;
+    assert_eq!(found.len(), 1);
+}
+
+pub(super) async fn claims_in_any_order_do_not_wait_for_each_other(f: Fixture) {
+    let keys: Vec<Uid> = (0..200).map(|n| uid(&format!("k{n}"))).collect();
+    let claimers: Vec<_> = (0..8)
+        .map(|claimer: usize| {
+            let (store, mut keys) = (Arc::clone(&f.store), keys.clone());
+            keys.rotate_left(claimer * 25);
+            if claimer % 2 == 1 {
+                keys.reverse();
+            }
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    let mut transaction = store.begin().await.unwrap();
+                    assert_eq!(transaction.turn_uids_claim(&keys).await.unwrap(), []);
+                    transaction.commit().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for claimer in claimers {
+        claimer.await.unwrap();
+    }
 }
 
 async fn patch(f: &Fixture, turn: (TurnRole, &str), patch: TurnPatch) -> i64 {

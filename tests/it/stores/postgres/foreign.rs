@@ -1,7 +1,8 @@
 //! Rows that other programs write by plain SQL into an adopted database.
 
 use sqlx::PgConnection;
-use turngraph::domain::{SessionRow, TurnRole};
+use turngraph::domain::graph::Damage;
+use turngraph::domain::{SessionGraph, SessionRow, TurnRole};
 use turngraph::stores::postgres::PgRecordStore;
 use turngraph::stores::record::{SessionTurn, TurnPatch};
 use turngraph::stores::{RecordStore, SessionFilter, SessionListing, SessionOrder};
@@ -85,6 +86,26 @@ async fn a_conversation_written_backwards_is_numbered_when_it_is_read() {
             .unwrap();
     assert_eq!(jobs, [("s".to_owned(), 0, 2)]);
     assert_eq!(store.health().await.unwrap().pending_turns, 0);
+}
+
+#[tokio::test]
+async fn a_key_given_to_turns_of_both_kinds_is_damage_and_nothing_is_lost() {
+    let database = Database::migrated();
+    let store = database.store().await;
+    let mut other = database.connect().await;
+    run(&mut other, CONVERSATION).await;
+    run(
+        &mut other,
+        "insert into agent_turns (uid, session_uid, parent_uid) values ('h0', 's', 'h2')",
+    )
+    .await;
+    let found = turns(&store, "s").await;
+    assert_eq!(keys(&found), [("h0", 0), ("a1", 1), ("h2", 2), ("h0", 3)]);
+    let graph = SessionGraph::build(found.into_iter().map(|row| row.turn).collect(), None);
+    assert_eq!(graph.damage(), [Damage::Duplicate { uid: uid("h0") }]);
+    let mut transaction = store.begin().await.unwrap();
+    let taken = transaction.turn_uids_claim(&uids(&["h0", "x"])).await;
+    assert_eq!(taken.unwrap(), uids(&["h0", "h0"]));
 }
 
 #[tokio::test]
