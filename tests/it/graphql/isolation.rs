@@ -21,12 +21,19 @@ const READS: &[&str] = &[
     "{turn(uid:\"@-q1\"){preview session{title}}}",
     "{turn(id:\"AgentTurn:@-a1\"){preview}}",
     "{searchTurns(text:\"question\",sessionId:\"Session:@\"){nodes{uid} pageInfo{hasNextPage}}}",
-    "{searchTurns(text:\"question\",after:\"1767225600000000~@-q9\"){nodes{uid}}}",
+    "{searchTurns(text:\"question\",after:\"#search:1767225600000000~@-q9\"){nodes{uid}}}",
     "{branchDiff(a:\"AgentTurn:@-a1\",b:\"AgentTurn:@-a2\"){onlyA{uid}}}",
     "{branchDiff(a:\"AgentTurn:mine-a1\",b:\"AgentTurn:@-a2\"){onlyA{uid}}}",
     "{session(uid:\"mine\"){path(through:\"HumanTurn:@-q1\"){nodes{uid}}}}",
-    "{sessions(after:\"1767225600000000~1767225600000000~~@\"){nodes{uid}}}",
-    "{sessions(orderBy:CREATED_ASC,after:\"1767225600000000~~~@\"){nodes{uid} totalCount{count}}}",
+    "{sessions(after:\"#active:1767225600000000~1767225600000000~~@\"){nodes{uid}}}",
+    "{sessions(orderBy:CREATED_ASC,after:\"#created:1767225600000000~~~@\"){nodes{uid} totalCount{count}}}",
+];
+
+/// How cursors of a list begin: a name for it above, and a page of the list.
+const LISTS: &[(&str, &str, &str)] = &[
+    ("#search", "searchTurns", "text:\"question\""),
+    ("#active", "sessions", "orderBy:LAST_ACTIVITY_DESC"),
+    ("#created", "sessions", "orderBy:CREATED_ASC"),
 ];
 
 const WRITES: &[&str] = &[
@@ -55,11 +62,18 @@ async fn a_foreign_thing_and_a_missing_one_cannot_be_told_apart() {
     let writes = WRITES
         .iter()
         .map(|field| format!("mutation{{m:{field}{{userErrors{{code path message}} revision}}}}"));
-    let all: Vec<String> = READS
-        .iter()
-        .map(|read| (*read).to_owned())
-        .chain(writes)
-        .collect();
+    let mut reads: Vec<String> = READS.iter().map(|read| (*read).to_owned()).collect();
+    for (name, field, arguments) in LISTS {
+        let page = format!("{{{field}({arguments}){{pageInfo{{endCursor}}}}}}");
+        let data = api.data(&page).await;
+        let cursor = data[field]["pageInfo"]["endCursor"].as_str().unwrap();
+        let list = cursor.split(':').next().unwrap();
+        for read in &mut reads {
+            *read = read.replace(name, list);
+        }
+    }
+    assert!(!reads.iter().any(|read| read.contains('#')));
+    let all: Vec<String> = reads.into_iter().chain(writes).collect();
     let schema = turngraph::graphql::sdl();
     for root in ["type Query {", "type Mutation {"] {
         let body = schema
