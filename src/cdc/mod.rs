@@ -4,6 +4,7 @@
 //! PostgreSQL's log have in common. A feed knows nothing of what is done with its changes.
 
 pub mod feed;
+pub mod postgres;
 pub mod rows;
 
 pub use feed::{ChangeFeed, FeedError, FeedErrorKind, FeedEvent};

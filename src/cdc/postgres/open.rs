@@ -1,0 +1,357 @@
+//! Opening the stream: what is checked before, where it begins, and when it must not begin.
+//!
+//! A stream that goes on at the wrong place loses changes without a sign, so every doubt is a
+//! `Gap`: another cluster, a history that left the place where we were, a slot that is gone, lost,
+//! or further than what was acknowledged, a place that the server has not reached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgwire_replication::{Lsn, ReplicationClient};
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions, Connection};
+
+use super::address::Address;
+use super::failure::{OBJECT_IN_USE, gap, of_statement, of_stream, retry, state_of};
+use super::slot::SlotStatus;
+use super::timeline::{left_at, shown};
+use super::{PgoutputOptions, Start, check};
+use crate::cdc::FeedError;
+use crate::domain::Position;
+
+/// How long connecting may take; a server that was cut off silently never answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long making a slot may wait for transactions that are open.
+const SLOT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an opening needs.
+#[derive(Debug, Clone)]
+pub(super) struct Opening {
+    pub(super) options: Arc<PgoutputOptions>,
+    pub(super) address: Arc<Address>,
+    /// The last acknowledged place; none where nothing was ever acknowledged.
+    pub(super) resume_from: Option<Position>,
+    /// Whether to begin with a new slot, whatever was before.
+    pub(super) anew: bool,
+}
+
+/// A stream that has begun.
+pub(super) struct Opened {
+    pub(super) client: ReplicationClient,
+    /// Everything before it is acknowledged.
+    pub(super) from: Position,
+    pub(super) start: Start,
+}
+
+/// Who the server is and how far its log goes.
+struct Server {
+    system: u64,
+    timeline: u32,
+    here: u64,
+    feedback: Duration,
+    version: i32,
+}
+
+/// Its columns are those of the record store's positions, so that both name the server alike.
+const SERVER: &str = "select (select system_identifier from pg_control_system()),
+    substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
+    (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
+    (select setting::bigint from pg_settings where name = 'wal_sender_timeout'),
+    current_setting('server_version_num')::int";
+
+impl Server {
+    async fn read(connection: &mut PgConnection, role: &str) -> Result<Self, FeedError> {
+        let failed = |error| of_statement(error, "read who the server is", role);
+        let (system, timeline, here, timeout, version): (i64, String, i64, i64, i32) =
+            sqlx::query_as(SERVER)
+                .fetch_one(connection)
+                .await
+                .map_err(failed)?;
+        let timeline = u32::from_str_radix(&timeline, 16)
+            .map_err(|_| retry("the server's timeline cannot be read"))?;
+        // A third of the server's patience, so that two answers may be late.
+        let feedback = match u64::try_from(timeout) {
+            Ok(1..) => Duration::from_millis(timeout.unsigned_abs() / 3),
+            _ => Duration::from_secs(10),
+        };
+        Ok(Self {
+            system: system.cast_unsigned(),
+            timeline,
+            here: here.cast_unsigned(),
+            feedback: feedback.clamp(Duration::from_millis(50), Duration::from_secs(10)),
+            version,
+        })
+    }
+
+    fn store(&self) -> String {
+        format!("{}.{}", self.system, self.timeline)
+    }
+}
+
+impl Opening {
+    fn role(&self) -> &str {
+        self.address.role()
+    }
+
+    /// A connection for statements.
+    pub(super) async fn statements(&self) -> Result<PgConnection, FeedError> {
+        let connecting = self.address.statements.connect();
+        tokio::time::timeout(PATIENCE, connecting)
+            .await
+            .map_err(|_| retry("the record store does not answer"))?
+            .map_err(|error| of_statement(error, "connect to the record store", self.role()))
+    }
+
+    fn subject(&self) -> check::Subject<'_> {
+        check::Subject {
+            slot: &self.options.slot,
+            publication: &self.options.publication,
+            role: self.role(),
+        }
+    }
+
+    /// What is wrong with the server or will be.
+    pub(super) async fn findings(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<check::Finding>, FeedError> {
+        check::findings(connection, self.subject()).await
+    }
+
+    pub(super) async fn slot(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<SlotStatus>, FeedError> {
+        SlotStatus::read(connection, (&self.options.slot, self.role())).await
+    }
+
+    /// Whether the server would let a stream begin.
+    pub(super) async fn may_stream(&self) -> Result<(), FeedError> {
+        let failed = |error| of_stream(error, self.role());
+        let config = self.address.stream(&self.options);
+        let asking = async {
+            let mut client = ReplicationClient::connect_gated(config)
+                .await
+                .map_err(failed)?;
+            client.identify_system().await.map_err(failed)?;
+            Ok(())
+        };
+        tokio::time::timeout(PATIENCE, asking)
+            .await
+            .map_err(|_| retry("the record store does not answer"))?
+    }
+
+    /// Opens the stream.
+    pub(super) async fn open(self) -> Result<Opened, FeedError> {
+        let mut connection = self.statements().await?;
+        let standby: bool = sqlx::query_scalar("select pg_is_in_recovery()")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|error| of_statement(error, "read who the server is", self.role()))?;
+        if standby {
+            return Err(retry(
+                "the address leads to a standby; the feed waits until it leads to the primary",
+            ));
+        }
+        let findings = self.findings(&mut connection).await?;
+        if let Some(refusal) = check::refusal(&findings) {
+            return Err(refusal);
+        }
+        let server = Server::read(&mut connection, self.role()).await?;
+        let from = self.slot_position(&mut connection, &server).await?;
+        let opened = self.stream(&server, from).await;
+        let _ = connection.close().await;
+        opened
+    }
+
+    /// The place from which the slot tells; the slot is made where it may be.
+    async fn slot_position(
+        &self,
+        connection: &mut PgConnection,
+        server: &Server,
+    ) -> Result<u64, FeedError> {
+        let name = &self.options.slot;
+        let found = self.slot(connection).await?;
+        if self.anew {
+            if found.is_some() {
+                self.drop_slot(connection).await?;
+            }
+            return self.create_slot(connection, server).await;
+        }
+        let Some(slot) = found else {
+            return match &self.resume_from {
+                None => self.create_slot(connection, server).await,
+                Some(_) => Err(gap(format!(
+                    "the replication slot `{name}` is gone (dropped by hand, or left behind by a \
+                     failover): changes since the last acknowledged place cannot be told; \
+                     projections must be rebuilt (`turngraph rebuild`)"
+                ))),
+            };
+        };
+        if slot.is_lost() {
+            let why = slot.invalidated.as_deref().unwrap_or("wal_removed");
+            return Err(gap(format!(
+                "the replication slot `{name}` is lost ({why}): the server has removed log that \
+                 was not read; projections must be rebuilt (`turngraph rebuild`), and \
+                 max_slot_wal_keep_size raised if the projector was not away for long"
+            )));
+        }
+        let Some(resume_from) = &self.resume_from else {
+            return Ok(slot.confirmed);
+        };
+        if slot.confirmed > resume_from.value {
+            return Err(gap(format!(
+                "the replication slot `{name}` stands at {}, further than {}, which is all that \
+                 is known to be in the projections: somebody else has read it, or the notes of \
+                 progress are of a backup; projections must be rebuilt (`turngraph rebuild`)",
+                shown(slot.confirmed),
+                shown(resume_from.value)
+            )));
+        }
+        Ok(resume_from.value)
+    }
+
+    async fn drop_slot(&self, connection: &mut PgConnection) -> Result<(), FeedError> {
+        sqlx::query("select pg_drop_replication_slot($1)")
+            .bind(&self.options.slot)
+            .execute(connection)
+            .await
+            .map_err(|error| match error.as_database_error() {
+                Some(e) if e.code().as_deref() == Some(OBJECT_IN_USE) => {
+                    retry("the slot that is to be replaced is still read by another connection")
+                }
+                _ => of_statement(error, "drop its lost slot", self.role()),
+            })?;
+        Ok(())
+    }
+
+    /// Makes the slot. From version 17 it is copied to standbys.
+    async fn create_slot(
+        &self,
+        connection: &mut PgConnection,
+        server: &Server,
+    ) -> Result<u64, FeedError> {
+        let statement = if server.version >= 170_000 {
+            "select (lsn - '0/0'::pg_lsn)::bigint
+             from pg_create_logical_replication_slot($1, 'pgoutput', failover => true)"
+        } else {
+            "select (lsn - '0/0'::pg_lsn)::bigint
+             from pg_create_logical_replication_slot($1, 'pgoutput')"
+        };
+        let making = sqlx::query_scalar::<_, i64>(statement)
+            .bind(&self.options.slot)
+            .fetch_one(connection);
+        let position = tokio::time::timeout(SLOT_PATIENCE, making)
+            .await
+            .map_err(|_| {
+                retry(
+                    "a new slot waits for transactions that were open before it; end them: \
+                     select pid, xact_start, query from pg_stat_activity order by xact_start;",
+                )
+            })?
+            .map_err(|error| of_statement(error, "make its replication slot", self.role()))?;
+        Ok(position.cast_unsigned())
+    }
+
+    /// Connects, makes sure that it is the server that was looked at, and begins.
+    async fn stream(&self, server: &Server, from: u64) -> Result<Opened, FeedError> {
+        let failed = |error| of_stream(error, self.role());
+        let config = self
+            .address
+            .stream(&self.options)
+            .with_start_lsn(Lsn::from_u64(from))
+            .with_status_interval(server.feedback)
+            .with_wakeup_interval(server.feedback);
+        let beginning = async {
+            let mut client = ReplicationClient::connect_gated(config)
+                .await
+                .map_err(failed)?;
+            let identity = client.identify_system().await.map_err(failed)?;
+            let known = (server.system.to_string(), server.timeline);
+            if (identity.system_id, identity.timeline) != known {
+                return Err(retry("the address led to two servers, one after the other"));
+            }
+            let start = self.start(&mut client, server).await?;
+            client.start().await.map_err(failed)?;
+            client
+                .wait_started()
+                .await
+                .map_err(|error| self.not_started(error))?;
+            Ok((client, start))
+        };
+        let (client, start) = tokio::time::timeout(PATIENCE, beginning)
+            .await
+            .map_err(|_| retry("the record store does not begin to stream"))??;
+        Ok(Opened {
+            client,
+            from: Position {
+                store: server.store(),
+                value: from,
+            },
+            start,
+        })
+    }
+
+    fn not_started(&self, error: pgwire_replication::PgWireError) -> FeedError {
+        // The slot was there a moment ago; what it is now, the next opening finds out.
+        match state_of(&error).as_deref() {
+            Some(super::failure::UNDEFINED_OBJECT) => retry("the slot went while it was opened"),
+            _ => of_stream(error, self.role()),
+        }
+    }
+
+    /// What the stream is to what was read before, if it may follow it.
+    async fn start(
+        &self,
+        client: &mut ReplicationClient,
+        server: &Server,
+    ) -> Result<Start, FeedError> {
+        let before = match &self.resume_from {
+            Some(before) if !self.anew => before,
+            _ => return Ok(Start::New),
+        };
+        let rebuild = "projections must be rebuilt (`turngraph rebuild`)";
+        let (system, timeline) = before.store.split_once('.').unwrap_or((&before.store, ""));
+        if system != server.system.to_string() {
+            return Err(gap(format!(
+                "this is another database cluster (system identifier {}) than the one that was \
+                 read before ({system}); {rebuild}",
+                server.system
+            )));
+        }
+        if before.value > server.here {
+            return Err(gap(format!(
+                "the server's log ends at {}, before {}, which was read already: it was restored \
+                 from a backup; {rebuild}",
+                shown(server.here),
+                shown(before.value)
+            )));
+        }
+        if timeline == server.timeline.to_string() {
+            return Ok(Start::Resumed);
+        }
+        let history = client
+            .timeline_history(server.timeline)
+            .await
+            .map_err(|error| of_stream(error, self.role()))?;
+        let left = timeline
+            .parse()
+            .ok()
+            .and_then(|timeline| left_at(&history.content, server.timeline, timeline));
+        match left {
+            Some(left) if before.value <= left => Ok(Start::Promoted),
+            Some(left) => Err(gap(format!(
+                "a standby was promoted at {}, but changes up to {} had been read from the server \
+                 before: those in between never happened on this one; {rebuild}",
+                shown(left),
+                shown(before.value)
+            ))),
+            None => Err(gap(format!(
+                "timeline {timeline}, which was read before, is no part of the history of this \
+                 server (timeline {}); {rebuild}",
+                server.timeline
+            ))),
+        }
+    }
+}
