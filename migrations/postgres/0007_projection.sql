@@ -96,4 +96,4 @@ alter table steps replica identity default;
 -- Last, since a table that is published before it has a key breaks the programs that update it.
 create publication turngraph
     for table sessions, human_turns, agent_turns, steps, purge_log, projection_jobs
-    with (publish = 'insert, update, delete', publish_via_partition_root = true);
+    with (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);
