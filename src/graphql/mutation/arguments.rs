@@ -83,8 +83,7 @@ arguments! {
     CreateSessionArgs {
         /// The new session.
         input: CreateSessionInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
-        /// your choice, at most 200 bytes.
+        /// Makes a retry safe: same key, same input, same answer. Any text of up to 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -135,8 +134,7 @@ arguments! {
         scope: ForkScope,
         /// Title of the new session; that of the source unless given.
         title: Option<String>,
-        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
-        /// your choice, at most 200 bytes.
+        /// Makes a retry safe: same key, same input, same answer. Any text of up to 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -157,8 +155,7 @@ arguments! {
         session_id: ID,
         /// The new turn.
         input: AppendHumanTurnInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
-        /// your choice, at most 200 bytes.
+        /// Makes a retry safe: same key, same input, same answer. Any text of up to 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -181,8 +178,7 @@ arguments! {
         session_id: ID,
         /// The new turn.
         input: AppendAgentTurnInput,
-        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
-        /// your choice, at most 200 bytes.
+        /// Makes a retry safe: same key, same input, same answer. Any text of up to 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {
@@ -210,8 +206,7 @@ arguments! {
         steps: Vec<StepInput>,
         /// How far the turn is with these steps; left as it is unless given.
         progress: Option<StepsProgressInput>,
-        /// Makes a retry safe: the same key with the same input gives the same answer. A text of
-        /// your choice, at most 200 bytes.
+        /// Makes a retry safe: same key, same input, same answer. Any text of up to 200 bytes.
         idempotency_key: Option<String>,
     }
     |a| {

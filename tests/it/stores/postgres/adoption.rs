@@ -127,7 +127,8 @@ async fn keys_that_users_have_are_kept_and_their_cascades_are_logged() {
     )
     .await;
     up(&database).await.unwrap();
-    let extra = "select count(*) from pg_indexes where indexname like 'turngraph\\_%\\_key'";
+    let extra = "select count(*) from pg_indexes
+        where indexname = 'turngraph_' || tablename || '_key'";
     assert_eq!(
         number(&database, extra).await,
         0,
