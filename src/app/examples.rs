@@ -1,13 +1,14 @@
 //! The page's ready operations with ids of an account's own data: the demo conversations, or what
 //! was imported since. For `dev` only, because the list is public and quotes a word of a prompt.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{TurnRole, Uid};
+use crate::domain::{Consistency, TurnRole, Uid};
 use crate::http::demo_ids::ids_of;
 use crate::http::examples::{Example, examples};
 use crate::reads::{
-    ListingRequest, ReadResult, Reads, SessionFilter, SessionOrder, SessionWithGraph,
+    Body, BodyKind, BodyWant, ListingRequest, Origin, ReadContext, ReadResult, Reads,
+    SessionFilter, SessionOrder, SessionWithGraph,
 };
 
 /// Sessions that are looked at, oldest first: what the user adds does not change the examples.
@@ -24,18 +25,22 @@ pub(super) async fn filled(reads: &Reads, account: &Uid) -> ReadResult<Vec<Examp
         before: None,
         filter: SessionFilter::default(),
     };
-    let listed = reads.listing(account, &request).await?.sessions;
+    let ctx = &ReadContext::new(account.clone(), Consistency::Strong);
+    let listed = reads.listing(ctx, &request).await?.sessions;
     let uids: Vec<Uid> = listed.into_iter().map(|(row, _)| row.uid).collect();
-    let sessions = reads.graphs(account, &uids).await?;
+    let read = reads.graphs(ctx, &uids).await.into_values();
+    let mut sessions: Vec<SessionWithGraph> = read.filter_map(Result::ok).collect();
+    sessions.sort_by_key(|session| uids.iter().position(|uid| *uid == session.row.uid));
 
     let mut ids = BTreeMap::new();
     if let Some(session) = with_most_branches(&sessions) {
         ids.extend(ids_of(&session.row.uid, &session.graph).unwrap_or_default());
-        let prompts: Vec<Uid> = turns(session, TurnRole::Human).cloned().collect();
-        let texts = reads.prompts(&prompts).await?;
+        let prompts = wants(session, TurnRole::Human, BodyKind::Prompt);
+        let read = reads.bodies(ctx, &prompts).await;
+        let texts: Vec<String> = read.into_iter().filter_map(prompt).collect();
         ids.extend(longest_word(&texts).map(|word| ("demo.word", word)));
     }
-    if let Some(uid) = with_most_step_types(reads, &sessions).await? {
+    if let Some(uid) = with_most_step_types(reads, ctx, &sessions).await {
         ids.insert("demo.steps_session", format!("Session:{uid}"));
     }
     Ok(examples(|name| ids.get(name).cloned()))
@@ -53,36 +58,51 @@ fn with_most_branches(sessions: &[SessionWithGraph]) -> Option<&SessionWithGraph
 
 async fn with_most_step_types(
     reads: &Reads,
+    ctx: &ReadContext,
     sessions: &[SessionWithGraph],
-) -> ReadResult<Option<Uid>> {
-    let session_of: HashMap<&Uid, &Uid> = sessions
+) -> Option<Uid> {
+    let answers: Vec<BodyWant> = sessions
         .iter()
-        .flat_map(|it| turns(it, TurnRole::Agent).map(|turn| (turn, &it.row.uid)))
+        .flat_map(|it| wants(it, TurnRole::Agent, BodyKind::Heads))
         .collect();
-    let answers: Vec<Uid> = session_of.keys().map(|&turn| turn.clone()).collect();
     let mut types: BTreeMap<&Uid, BTreeSet<i32>> = BTreeMap::new();
-    for head in reads.step_heads(&answers).await? {
-        if let Some(session) = session_of.get(&head.turn_uid) {
-            types.entry(session).or_default().insert(head.tpe);
+    let read = reads.bodies(ctx, &answers).await;
+    for (want, answer) in answers.iter().zip(read) {
+        if let Ok(Some((Body::Heads(heads), _))) = answer {
+            let of = types.entry(&want.session_uid).or_default();
+            of.extend(heads.iter().map(|head| head.tpe));
         }
     }
     let most = types.into_iter().max_by_key(|(_, types)| types.len());
-    Ok(most.map(|(session, _)| session.clone()))
+    most.map(|(session, _)| session.clone())
 }
 
-/// Turns on the active path, which is what the examples show.
-fn turns(session: &SessionWithGraph, role: TurnRole) -> impl Iterator<Item = &Uid> {
+/// Content of the turns on the active path, which is what the examples show.
+fn wants(session: &SessionWithGraph, role: TurnRole, kind: BodyKind) -> Vec<BodyWant> {
     let path = session.graph.active_path().iter();
     path.map(|&ix| session.graph.turn(ix))
-        .filter(move |turn| turn.role == role)
-        .map(|t| &t.uid)
+        .filter(|turn| turn.role == role)
+        .map(|turn| BodyWant {
+            session_uid: session.row.uid.clone(),
+            seq: turn.seq,
+            turn_uid: turn.uid.clone(),
+            kind,
+        })
+        .collect()
+}
+
+fn prompt<E>(answer: Result<Option<(Body, Origin)>, E>) -> Option<String> {
+    match answer {
+        Ok(Some((Body::Prompt(text), _))) => Some(text),
+        _ => None,
+    }
 }
 
 /// A word that a search finds something by: a long one says more than a short one.
-fn longest_word(texts: &[(Uid, String)]) -> Option<String> {
+fn longest_word(texts: &[String]) -> Option<String> {
     let words = texts
         .iter()
-        .flat_map(|(_, text)| text.split(|c: char| !c.is_alphanumeric()));
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
     // Beyond this it is a key or a hash rather than a word.
     let words = words.filter(|word| (1..=20).contains(&word.chars().count()));
     words
@@ -95,10 +115,7 @@ mod tests {
     use super::*;
 
     fn longest(texts: &[&str]) -> Option<String> {
-        let texts: Vec<_> = texts
-            .iter()
-            .map(|&text| (Uid::stored("t"), text.to_owned()))
-            .collect();
+        let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         longest_word(&texts)
     }
 

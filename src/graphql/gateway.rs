@@ -7,8 +7,8 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{PathSegment, ServerError, Variables};
 
 use crate::commands::Commands;
-use crate::domain::Uid;
-use crate::reads::Reads;
+use crate::domain::{Consistency, Uid};
+use crate::reads::{ReadContext, Reads};
 
 use super::data::{Data, Env, Loader};
 use super::engine::{
@@ -126,8 +126,9 @@ impl Gateway {
         prepared: &Prepared<Schema>,
         request: &GraphqlRequest,
     ) -> ResponseParts {
-        let loader = Loader::new(Arc::clone(&self.reads), request.account.clone());
-        let mut data = Data::new(request.account.clone());
+        let ctx = ReadContext::new(request.account.clone(), Consistency::Eventual);
+        let loader = Loader::new(Arc::clone(&self.reads), ctx.clone());
+        let mut data = Data::new(request.account.clone(), self.reads.written_now());
         for _ in 0..WALKS_MAX {
             let (misses, parts) = {
                 let env = Env::new(&data, prepared.plan.needs, None);
@@ -135,6 +136,7 @@ impl Gateway {
                 (env.into_misses(), parts)
             };
             if misses.is_empty() {
+                self.reads.finish(&ctx);
                 return parts;
             }
             loader.load(misses, &mut data).await;
@@ -183,8 +185,9 @@ impl Gateway {
         prepared: &Prepared<Schema>,
         request: &GraphqlRequest,
     ) -> ResponseParts {
-        let loader = Loader::new(Arc::clone(&self.reads), request.account.clone());
-        let mut data = Data::new(request.account.clone());
+        let ctx = ReadContext::new(request.account.clone(), Consistency::Strong);
+        let loader = Loader::new(Arc::clone(&self.reads), ctx.clone());
+        let mut data = Data::new(request.account.clone(), self.reads.written_now());
         let mut outcome: Option<Outcome> = None;
         for _ in 0..WALKS_MAX {
             let (misses, wanted, mut parts) = {

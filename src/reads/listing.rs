@@ -9,9 +9,13 @@
 //! `last_activity_at` is exact to a minute only, so a pass asks the store for whole minutes and
 //! leaves out the sessions whose `rev` says that they were not written to since.
 
+use async_trait::async_trait;
+
 use crate::domain::{Clock, SessionRow, Timestamp, Uid};
 use crate::stores::listing::{SessionFilter, SessionListing, SessionOrder};
 use crate::stores::{RecordStore, StoreError};
+
+use super::context::Origin;
 
 /// Rows asked for at least where some may be left out, so that one statement is enough.
 const CANDIDATES_MIN: usize = 200;
@@ -62,6 +66,8 @@ pub struct ListingPage {
     pub has_next: bool,
     /// Whether sessions come before.
     pub has_previous: bool,
+    /// Where the page came from.
+    pub origin: Origin,
 }
 
 impl ListingCursor {
@@ -122,24 +128,46 @@ struct Between {
     before: Option<(Timestamp, Uid)>,
 }
 
+/// A store that has an account's sessions in order.
+#[async_trait]
+pub(super) trait Pages: Sync {
+    /// Where its pages come from.
+    fn origin(&self) -> Origin;
+
+    /// One run of rows; fewer than asked for means that there are no more.
+    async fn page(&self, listing: &SessionListing) -> Result<Vec<SessionRow>, StoreError>;
+}
+
+/// Pages of the record store.
+pub(super) struct RecordPages<'a> {
+    pub(super) record: &'a dyn RecordStore,
+    pub(super) account: &'a Uid,
+    pub(super) origin: Origin,
+}
+
+#[async_trait]
+impl Pages for RecordPages<'_> {
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    async fn page(&self, listing: &SessionListing) -> Result<Vec<SessionRow>, StoreError> {
+        self.record.sessions_page(self.account, listing).await
+    }
+}
+
 /// What all statements of one page share.
 struct Listing<'a> {
-    record: &'a dyn RecordStore,
-    account: &'a Uid,
+    pages: &'a dyn Pages,
     request: &'a ListingRequest,
 }
 
 pub(super) async fn page(
-    record: &dyn RecordStore,
+    pages: &dyn Pages,
     clock: &dyn Clock,
-    account: &Uid,
     request: &ListingRequest,
 ) -> Result<ListingPage, StoreError> {
-    let listing = Listing {
-        record,
-        account,
-        request,
-    };
+    let listing = Listing { pages, request };
     if request.from_end {
         listing.backward().await
     } else {
@@ -182,6 +210,7 @@ impl Listing<'_> {
             sessions: self.with_cursors(rows),
             has_next,
             has_previous: request.after.is_some(),
+            origin: self.pages.origin(),
         })
     }
 
@@ -217,6 +246,7 @@ impl Listing<'_> {
             sessions: self.with_cursors(rows),
             has_next: request.before.is_some(),
             has_previous,
+            origin: self.pages.origin(),
         })
     }
 
@@ -243,7 +273,7 @@ impl Listing<'_> {
                 limit,
                 filter: filter.clone(),
             };
-            let found = self.record.sessions_page(self.account, &part).await?;
+            let found = self.pages.page(&part).await?;
             let exhausted = found.len() < limit;
             between.after = found
                 .last()

@@ -10,10 +10,12 @@ use crate::domain::{Revision, SessionGraph, Uid};
 use crate::graphql::engine::{Failure, Needs};
 use crate::graphql::error::failure_of;
 use crate::graphql::mutation::{Command, Outcome};
-use crate::reads::{ListingPage, ListingRequest, SearchPage, SearchRequest, SessionFilter};
+use crate::reads::{
+    BodyKind, ListingPage, ListingRequest, SearchPage, SearchRequest, SessionFilter,
+};
 
 use super::load::{Data, Known};
-use super::misses::{Body, Misses, want};
+use super::misses::{Misses, want};
 use super::session::{SessionData, Turns};
 use super::views::SessionView;
 
@@ -165,7 +167,7 @@ impl<'a> Env<'a> {
     /// How many sessions pass a filter, counted to `up_to`.
     pub(crate) fn count(&'a self, filter: &SessionFilter, up_to: usize) -> Looked<'a, usize> {
         match self.data.count(filter, up_to) {
-            Some(Ok(count)) => Ok(Some(*count)),
+            Some(Ok((count, _))) => Ok(Some(*count)),
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
                 let mut misses = self.misses.borrow_mut();
@@ -179,7 +181,7 @@ impl<'a> Env<'a> {
     /// A page of a search.
     pub(crate) fn search(&'a self, request: &SearchRequest) -> Looked<'a, &'a SearchPage> {
         match self.data.search(request) {
-            Some(Ok(page)) => Ok(Some(page)),
+            Some(Ok((page, _))) => Ok(Some(page)),
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
                 let mut misses = self.misses.borrow_mut();
@@ -205,7 +207,7 @@ impl<'a> Env<'a> {
     }
 
     /// Notes that content of a turn is wanted.
-    pub(super) fn miss_body(&self, body: Body, slot: usize, ix: usize) {
+    pub(super) fn miss_body(&self, body: BodyKind, slot: usize, ix: usize) {
         // Not deduplicated here: a list of ten thousand would be searched ten thousand times. The
         // loader sorts and removes repeats.
         self.misses.borrow_mut().bodies.push((body, slot, ix));

@@ -1,15 +1,15 @@
 //! `Data` and `Loader`: all misses of a walk are loaded together, one statement a kind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::domain::{SessionRow, Uid};
+use crate::domain::{SessionGraph, SessionRow, Uid};
 use crate::reads::{
-    ListingPage, ListingRequest, ReadErrorKind, SearchPage, SearchRequest, SessionFilter,
-    SessionWithGraph,
+    Body, BodyKind, BodyWant, ListingPage, ListingRequest, Origin, ReadErrorKind, SearchPage,
+    SearchRequest, SessionFilter, SessionWithGraph,
 };
 
-use super::misses::{Body, Misses};
+use super::misses::Misses;
 use super::session::{SessionData, Turns};
 
 mod loaders;
@@ -34,18 +34,21 @@ pub(crate) enum Known<T> {
 pub(crate) struct Data {
     /// The caller's account.
     pub(crate) account: Uid,
+    written: Origin,
     sessions: Vec<SessionData>,
     slots: HashMap<Uid, Known<usize>>,
     turns: HashMap<Uid, Known<Uid>>,
     listings: Vec<(ListingRequest, Result<ListingPage, LoadFailure>)>,
-    counts: Vec<(SessionFilter, usize, Result<usize, LoadFailure>)>,
-    searches: Vec<(SearchRequest, Result<SearchPage, LoadFailure>)>,
+    counts: Vec<(SessionFilter, usize, Result<(usize, Origin), LoadFailure>)>,
+    searches: Vec<(SearchRequest, Result<(SearchPage, Origin), LoadFailure>)>,
 }
 
 impl Data {
-    pub(crate) fn new(account: Uid) -> Self {
+    /// Nothing yet; `written` is where a command's own answers come from.
+    pub(crate) fn new(account: Uid, written: Origin) -> Self {
         Self {
             account,
+            written,
             sessions: Vec::new(),
             slots: HashMap::new(),
             turns: HashMap::new(),
@@ -99,7 +102,7 @@ impl Data {
         &self,
         filter: &SessionFilter,
         up_to: usize,
-    ) -> Option<&Result<usize, LoadFailure>> {
+    ) -> Option<&Result<(usize, Origin), LoadFailure>> {
         let mut known = self.counts.iter();
         known
             .find(|(f, n, _)| f == filter && *n == up_to)
@@ -109,7 +112,7 @@ impl Data {
     pub(super) fn search(
         &self,
         request: &SearchRequest,
-    ) -> Option<&Result<SearchPage, LoadFailure>> {
+    ) -> Option<&Result<(SearchPage, Origin), LoadFailure>> {
         self.searches
             .iter()
             .find(|(known, _)| known == request)
@@ -117,18 +120,24 @@ impl Data {
     }
 
     /// Enters a session that a command has just written, with its turns.
-    pub(crate) fn put_graph(&mut self, session: SessionWithGraph) {
-        let slot = self.put_row(session.row);
-        self.sessions[slot].graph = Turns::Here(session.graph);
+    pub(crate) fn put_written(&mut self, row: SessionRow, graph: Arc<SessionGraph>) {
+        let (row, origin) = (Arc::new(row), self.written);
+        self.put_graph(SessionWithGraph { row, graph, origin });
     }
 
-    fn put_row(&mut self, row: Arc<SessionRow>) -> usize {
+    fn put_graph(&mut self, session: SessionWithGraph) {
+        let slot = self.put_row(session.row, session.origin);
+        self.sessions[slot].graph = Turns::Here(session.graph);
+        self.sessions[slot].came_from(session.origin);
+    }
+
+    fn put_row(&mut self, row: Arc<SessionRow>, origin: Origin) -> usize {
         if let Some(Known::Here(slot)) = self.slots.get(&row.uid) {
             return *slot;
         }
         let slot = self.sessions.len();
         self.slots.insert(row.uid.clone(), Known::Here(slot));
-        self.sessions.push(SessionData::new(row));
+        self.sessions.push(SessionData::new(row, origin));
         slot
     }
 
@@ -139,34 +148,46 @@ impl Data {
         }
     }
 
-    /// Marks the content that is about to be loaded and returns the turns' keys with their places.
-    fn mark_bodies(&mut self, misses: &Misses, body: Body) -> HashMap<Uid, (usize, usize)> {
-        let mut places = HashMap::new();
-        for &(_, slot, ix) in misses.bodies.iter().filter(|(b, _, _)| *b == body) {
+    /// Marks the content that is about to be loaded and returns its places and addresses.
+    fn mark_bodies(&mut self, misses: &Misses) -> (Vec<(usize, usize)>, Vec<BodyWant>) {
+        let mut seen = HashSet::new();
+        let (mut places, mut wants) = (Vec::new(), Vec::new());
+        for &(kind, slot, ix) in &misses.bodies {
             let session = &mut self.sessions[slot];
             let Turns::Here(graph) = &session.graph else {
                 continue;
             };
-            let turn = graph.turn(ix).uid.clone();
-            if places.insert(turn, (slot, ix)).is_none() {
-                session.mark(body, ix, false);
+            if !seen.insert((kind, slot, ix)) {
+                continue;
             }
+            let turn = graph.turn(ix);
+            wants.push(BodyWant {
+                session_uid: session.row.uid.clone(),
+                seq: turn.seq,
+                turn_uid: turn.uid.clone(),
+                kind,
+            });
+            places.push((slot, ix));
+            session.mark(kind, ix, false);
         }
-        places
+        (places, wants)
     }
 
     /// Enters what was loaded for one turn; a turn without rows stays marked as empty.
-    fn put_body<T>(
+    fn put_body(
         &mut self,
-        body: Body,
         (slot, ix): (usize, usize),
-        answer: Result<Option<T>, LoadFailure>,
-        put: fn(&mut SessionData, usize, T),
+        kind: BodyKind,
+        answer: Result<Option<(Body, Origin)>, LoadFailure>,
     ) {
+        let session = &mut self.sessions[slot];
         match answer {
-            Ok(Some(loaded)) => put(&mut self.sessions[slot], ix, loaded),
+            Ok(Some((body, origin))) => {
+                session.put(ix, body);
+                session.came_from(origin);
+            }
             Ok(None) => {}
-            Err(_) => self.sessions[slot].mark(body, ix, true),
+            Err(_) => session.mark(kind, ix, true),
         }
     }
 

@@ -3,23 +3,7 @@
 use std::collections::HashSet;
 
 use crate::domain::Uid;
-use crate::reads::{ListingRequest, SearchRequest, SessionFilter};
-
-/// A kind of content of turns; each kind is one statement, however many turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// Prompts of human turns.
-    Prompts,
-    /// Steps of agent turns, with content.
-    Steps,
-    /// Steps of agent turns, index and type only.
-    Heads,
-}
-
-impl Body {
-    /// All kinds.
-    pub(crate) const ALL: [Self; 3] = [Self::Prompts, Self::Steps, Self::Heads];
-}
+use crate::reads::{BodyKind, ListingRequest, SearchRequest, SessionFilter};
 
 /// The wants of one walk. Asking twice for the same costs nothing more.
 #[derive(Debug, Default)]
@@ -31,7 +15,7 @@ pub(crate) struct Misses {
     /// Turns whose session is not known.
     pub(crate) turns: HashSet<Uid>,
     /// Content of turns: kind, place of the session, index of the turn.
-    pub(crate) bodies: Vec<(Body, usize, usize)>,
+    pub(crate) bodies: Vec<(BodyKind, usize, usize)>,
     /// Pages of the account's sessions.
     pub(crate) listings: Vec<ListingRequest>,
     /// Counts of the account's sessions, with the number to stop at.

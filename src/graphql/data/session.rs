@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::step::StepHead;
 use crate::domain::{SessionGraph, SessionRow, StepRow};
-use crate::reads::ReadErrorKind;
-
-use super::misses::Body;
+use crate::reads::{Body, BodyKind, Origin, ReadErrorKind};
 
 /// A part that may not have been asked for, or could not be loaded.
 #[derive(Debug, Default)]
@@ -38,15 +36,18 @@ pub(crate) struct SessionData {
     pub(crate) row: Arc<SessionRow>,
     /// Its turns, once they were wanted.
     pub(super) graph: Turns,
+    /// Where its row, turns and contents came from, each place once.
+    origins: Vec<Origin>,
     prompts: Vec<Loaded<String>>,
     steps: Vec<Loaded<Vec<StepRow>>>,
     heads: Vec<Loaded<Vec<StepHead>>>,
 }
 
 impl SessionData {
-    pub(super) fn new(row: Arc<SessionRow>) -> Self {
+    pub(super) fn new(row: Arc<SessionRow>, origin: Origin) -> Self {
         Self {
             row,
+            origins: vec![origin],
             graph: Turns::Unknown,
             prompts: Vec::new(),
             steps: Vec::new(),
@@ -82,7 +83,7 @@ impl SessionData {
 
     /// Marks what was asked for as loaded and empty, so that a turn without rows is not asked for
     /// again; or as failed.
-    pub(super) fn mark(&mut self, body: Body, ix: usize, failed: bool) {
+    pub(super) fn mark(&mut self, body: BodyKind, ix: usize, failed: bool) {
         fn set<T: Default>(all: &mut Vec<Loaded<T>>, ix: usize, failed: bool) {
             if all.len() <= ix {
                 all.resize_with(ix + 1, Loaded::default);
@@ -94,21 +95,30 @@ impl SessionData {
             };
         }
         match body {
-            Body::Prompts => set(&mut self.prompts, ix, failed),
-            Body::Steps => set(&mut self.steps, ix, failed),
-            Body::Heads => set(&mut self.heads, ix, failed),
+            BodyKind::Prompt => set(&mut self.prompts, ix, failed),
+            BodyKind::Steps => set(&mut self.steps, ix, failed),
+            BodyKind::Heads => set(&mut self.heads, ix, failed),
         }
     }
 
-    pub(super) fn put_prompt(&mut self, ix: usize, prompt: String) {
-        self.prompts[ix] = Loaded::Here(prompt);
+    /// Enters content of the turn at `ix`, which was marked before.
+    pub(super) fn put(&mut self, ix: usize, body: Body) {
+        match body {
+            Body::Prompt(prompt) => self.prompts[ix] = Loaded::Here(prompt),
+            Body::Steps(steps) => self.steps[ix] = Loaded::Here(steps),
+            Body::Heads(heads) => self.heads[ix] = Loaded::Here(heads),
+        }
     }
 
-    pub(super) fn put_steps(&mut self, ix: usize, steps: Vec<StepRow>) {
-        self.steps[ix] = Loaded::Here(steps);
+    /// Notes where a part of it came from.
+    pub(super) fn came_from(&mut self, origin: Origin) {
+        if !self.origins.contains(&origin) {
+            self.origins.push(origin);
+        }
     }
 
-    pub(super) fn put_heads(&mut self, ix: usize, heads: Vec<StepHead>) {
-        self.heads[ix] = Loaded::Here(heads);
+    /// Where its parts came from.
+    pub(crate) fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 }

@@ -9,9 +9,9 @@ use crate::domain::{Revision, SessionGraph, SessionRow, StepRow, StepType, TurnR
 use crate::graphql::engine::Failure;
 use crate::graphql::error::{STORE_FAILURE, failure_of};
 use crate::graphql::ids::IdOf;
+use crate::reads::BodyKind;
 
 use super::env::Env;
-use super::misses::Body;
 use super::session::{Loaded, SessionData, Turns};
 
 /// A session.
@@ -100,7 +100,7 @@ impl<'a> TurnView<'a> {
             Loaded::Failed => Err(STORE_FAILURE),
             Loaded::Unknown => {
                 if self.is_human() {
-                    self.miss(Body::Prompts);
+                    self.miss(BodyKind::Prompt);
                 }
                 Ok("")
             }
@@ -114,7 +114,7 @@ impl<'a> TurnView<'a> {
             Loaded::Failed => Err(STORE_FAILURE),
             Loaded::Unknown => {
                 if !self.is_human() {
-                    self.miss(Body::Steps);
+                    self.miss(BodyKind::Steps);
                 }
                 Ok(&[])
             }
@@ -128,7 +128,7 @@ impl<'a> TurnView<'a> {
             Loaded::Failed => Err(STORE_FAILURE),
             Loaded::Unknown => {
                 if !self.is_human() {
-                    self.miss(Body::Heads);
+                    self.miss(BodyKind::Heads);
                 }
                 Ok(&[])
             }
@@ -167,7 +167,7 @@ impl<'a> TurnView<'a> {
         })))
     }
 
-    fn miss(self, body: Body) {
+    fn miss(self, body: BodyKind) {
         self.session.env.miss_body(body, self.session.slot, self.ix);
     }
 }

@@ -1,7 +1,5 @@
 //! `Command`, what a mutation field wants done, and `Outcome`, what came of it.
 
-use std::sync::Arc;
-
 use crate::commands::session::{CreateSession, ForkSession};
 use crate::commands::step::AppendSteps;
 use crate::commands::turn::{AppendAgentTurn, AppendHumanTurn};
@@ -11,7 +9,6 @@ use crate::domain::{Revision, Uid};
 use crate::graphql::data::Data;
 use crate::graphql::engine::Failure;
 use crate::graphql::error::failure_of;
-use crate::reads::SessionWithGraph;
 
 /// A command with its checked input.
 #[derive(Debug)]
@@ -128,10 +125,7 @@ fn finish<T>(
     match answer {
         Ok(commands::Outcome::Done(written)) => {
             let session = written.session.uid.clone();
-            data.put_graph(SessionWithGraph {
-                row: Arc::new(written.session),
-                graph: written.graph,
-            });
+            data.put_written(written.session, written.graph);
             let subject = subject(written.subject);
             Outcome::Done {
                 session,

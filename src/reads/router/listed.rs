@@ -1,0 +1,147 @@
+//! Lists of sessions from the projections: newest first by creation, without a filter. A row of
+//! the list is only a hint; the session's own header says whose it is and whether it lives.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use super::{logged, missed};
+use crate::domain::{Consistency, SessionRow, Timestamp, Uid};
+use crate::reads::context::{Origin, ReadContext};
+use crate::reads::guard::Hop;
+use crate::reads::listing::{ListingPage, ListingRequest, Pages, page};
+use crate::reads::{Reads, SessionFilter, SessionOrder, Source};
+use crate::stores::listing::SessionListing;
+use crate::stores::projection::ListedSession;
+use crate::stores::record::StoreResult;
+use crate::stores::{ProjectionStore, StoreError};
+
+impl Reads {
+    /// Whether the projections may answer this list. What a revision asks for may be missing in a
+    /// list without a trace, so only their watermark can vouch for it.
+    pub(in crate::reads) async fn lists_from_projection(
+        &self,
+        ctx: &ReadContext,
+        request: &ListingRequest,
+    ) -> bool {
+        let plain = SessionFilter {
+            include_deleted: request.filter.include_deleted,
+            ..SessionFilter::default()
+        };
+        let suits = ctx.consistency() == Consistency::Eventual
+            && self.stores.projection.is_some()
+            && request.order == SessionOrder::CreatedDesc
+            && !request.from_end
+            && request.filter == plain
+            && self.route.projects(ctx.account());
+        if !suits {
+            return false;
+        }
+        let unreached = self.unreached(ctx);
+        unreached.is_empty() || self.await_reached(ctx, &unreached).await
+    }
+
+    /// One page from the projections; none when they cannot be read.
+    pub(in crate::reads) async fn projected_listing(
+        &self,
+        ctx: &ReadContext,
+        request: &ListingRequest,
+    ) -> Option<ListingPage> {
+        let (projection, hop) = self.stores.projection.as_ref()?;
+        let told = self.progress.current(&self.stores).await;
+        let as_of = told.map(|watermark| watermark.as_of);
+        let pages = ProjectedPages {
+            reads: self,
+            ctx,
+            projection: (&**projection, hop),
+            origin: Origin::new(Source::Cql, as_of, self.clock.now()),
+        };
+        match page(&pages, &*self.clock, request).await {
+            Ok(page) => {
+                if as_of.is_none() {
+                    ctx.degraded("how far the projections have come is not known");
+                }
+                Some(page)
+            }
+            Err(error) => {
+                ctx.degraded(missed(&error));
+                None
+            }
+        }
+    }
+}
+
+struct ProjectedPages<'a> {
+    reads: &'a Reads,
+    ctx: &'a ReadContext,
+    projection: (&'a dyn ProjectionStore, &'a Hop),
+    origin: Origin,
+}
+
+impl ProjectedPages<'_> {
+    /// Headers of listed sessions; those that have none yet are asked of the record store.
+    async fn headers(&self, listed: &[ListedSession]) -> StoreResult<HashMap<Uid, SessionRow>> {
+        let uids: Vec<Uid> = listed.iter().map(|l| l.session_uid.clone()).collect();
+        let (projection, hop) = self.projection;
+        let read = projection.sessions(&uids);
+        let rows = hop.ask(self.ctx.deadline(), read).await?;
+        let mut headers: HashMap<Uid, SessionRow> =
+            rows.into_iter().map(|row| (row.uid.clone(), row)).collect();
+        let bare: Vec<Uid> = uids
+            .into_iter()
+            .filter(|uid| !headers.contains_key(uid))
+            .collect();
+        if !bare.is_empty() {
+            let record = self.reads.record_of(self.ctx);
+            let read = record.sessions_by_uid(self.ctx.account(), &bare);
+            let rows = self.reads.guarded(self.ctx, read).await;
+            let rows = rows.inspect_err(|error| {
+                logged(error);
+            })?;
+            headers.extend(rows.into_iter().map(|row| (row.uid.clone(), row)));
+        }
+        Ok(headers)
+    }
+}
+
+#[async_trait]
+impl Pages for ProjectedPages<'_> {
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    async fn page(&self, listing: &SessionListing) -> Result<Vec<SessionRow>, StoreError> {
+        let mut rows: Vec<SessionRow> = Vec::with_capacity(listing.limit);
+        let mut after = listing.after.clone();
+        let limit = listing.limit;
+        let before = |row: &(Timestamp, Uid)| listing.before.as_ref().is_none_or(|end| row > end);
+        loop {
+            let account = self.ctx.account();
+            let (projection, hop) = self.projection;
+            let read = projection.listing(account, after.as_ref(), limit);
+            let listed = hop.ask(self.ctx.deadline(), read).await?;
+            let exhausted = listed.len() < limit;
+            let mut headers = self.headers(&listed).await?;
+            for place in listed {
+                let key = (place.created_at, place.session_uid);
+                if !before(&key) {
+                    return Ok(rows);
+                }
+                let row = headers.remove(&key.1).filter(|row| {
+                    // A session that moved is listed in its old place until that is removed.
+                    row.account_uid == *account
+                        && row.created_at == key.0
+                        && (listing.filter.include_deleted || row.deleted_at.is_none())
+                });
+                rows.extend(row);
+                after = Some(key);
+                if rows.len() == limit {
+                    return Ok(rows);
+                }
+            }
+            if exhausted {
+                return Ok(rows);
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Sessions, from the first store that can vouch for them: cache, projections, record store.
+
+pub(super) mod bodies;
+pub(super) mod flights;
+mod listed;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::context::{Origin, ReadContext, Route};
+use super::fill::{Gathered, Pending, What};
+use super::watermark::{reaches, vouches};
+use super::{ReadError, ReadErrorKind, Reads, Source};
+use crate::domain::{Consistency, Revision, SessionGraph, SessionRow, Uid};
+use crate::stores::cache::{Cached, Generation, HotSession};
+use crate::stores::projection::ProjectedSession;
+
+/// What is wanted of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Want {
+    Row,
+    Graph,
+}
+
+/// A session that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Loaded {
+    pub(super) row: Arc<SessionRow>,
+    /// Always there where it was wanted.
+    pub(super) graph: Option<Arc<SessionGraph>>,
+    pub(super) origin: Origin,
+}
+
+pub(super) type Answers = HashMap<Uid, Result<Loaded, ReadErrorKind>>;
+
+/// Says in the log why a read failed, and what callers may know of it.
+pub(super) fn logged(error: &ReadError) -> ReadErrorKind {
+    tracing::error!(error = %error, kind = ?error.kind, "a read failed");
+    error.kind
+}
+
+/// What a client is told when a copy could not be asked.
+pub(super) fn missed(error: &ReadError) -> String {
+    tracing::warn!(error = %error, kind = ?error.kind, "a copy could not be read");
+    let what = match error.kind {
+        ReadErrorKind::Timeout => "did not answer in time",
+        _ => "cannot be read",
+    };
+    format!("{} {what}", error.store.name())
+}
+
+impl Reads {
+    /// The sessions of the context's account with these keys.
+    pub(super) async fn load(&self, ctx: &ReadContext, uids: &[Uid], want: Want) -> Answers {
+        let mut pass = Pass {
+            reads: self,
+            ctx,
+            want,
+            left: uids.to_vec(),
+            answers: HashMap::with_capacity(uids.len()),
+        };
+        if ctx.consistency() == Consistency::Eventual && self.stores.has_copies() {
+            pass.copies().await;
+        }
+        pass.record().await;
+        pass.answers
+    }
+
+    /// The revisions that the projections have not reached as far as is known.
+    pub(super) fn unreached(&self, ctx: &ReadContext) -> Vec<Revision> {
+        let known = self.progress.known();
+        let open = ctx.revisions().iter();
+        open.filter(|revision| !reaches(known.as_deref(), revision))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether the projections reach these while the operation has patience.
+    pub(super) async fn await_reached(&self, ctx: &ReadContext, revisions: &[Revision]) -> bool {
+        let patience = ctx.take_patience();
+        !patience.is_zero() && self.progress.wait(&self.stores, revisions, patience).await
+    }
+}
+
+/// One look-up of sessions.
+struct Pass<'a> {
+    reads: &'a Reads,
+    ctx: &'a ReadContext,
+    want: Want,
+    /// What is not answered yet.
+    left: Vec<Uid>,
+    answers: Answers,
+}
+
+impl Pass<'_> {
+    async fn copies(&mut self) {
+        let quarantined = self.reads.progress.quarantined();
+        let (held, left) = std::mem::take(&mut self.left)
+            .into_iter()
+            .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
+        self.left = left;
+        if !held.is_empty() {
+            self.ctx
+                .degraded("CQL has a session that waits for its repair");
+        }
+        let unreached = self.reads.unreached(self.ctx);
+        self.from_cache(&unreached).await;
+        self.from_projection(&unreached).await;
+        let waits = !unreached.is_empty() && !self.left.is_empty();
+        if waits && self.reads.await_reached(self.ctx, &unreached).await {
+            self.from_cache(&[]).await;
+            self.from_projection(&[]).await;
+        }
+        self.left.extend(held);
+    }
+
+    async fn from_cache(&mut self, unreached: &[Revision]) {
+        let Some((cache, hop)) = &self.reads.stores.cache else {
+            return;
+        };
+        let asked = std::mem::take(&mut self.left);
+        let asked: Vec<Uid> = asked
+            .into_iter()
+            .filter(|uid| !self.already_hot(uid, unreached))
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        // Asked before the entries are: what was invalidated up to here is in none of them.
+        let told = self.reads.progress.told_by_cache();
+        let found = match hop.ask(self.ctx.deadline(), cache.get(&asked)).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.ctx.degraded(missed(&error));
+                self.left = asked;
+                return;
+            }
+        };
+        let mut hits = 0;
+        let all = found.len();
+        for (uid, cached) in asked.into_iter().zip(found) {
+            match cached {
+                Cached::Hit(hot, generation) => {
+                    hits += 1;
+                    let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
+                    let now = self.reads.clock.now();
+                    let origin = Origin::new(self.reads.stores.cache_kind, Some(as_of), now);
+                    self.hit(uid, hot, generation, (origin, unreached));
+                }
+                // What is to be seen at least may be the very creation of it.
+                Cached::Absent if unreached.is_empty() => hits += 1,
+                Cached::Absent => self.left.push(uid),
+                Cached::Miss(generation) => {
+                    let what = What::Missed;
+                    let pending = Pending { generation, what };
+                    self.ctx.notes().fills.insert(uid.clone(), pending);
+                    self.left.push(uid);
+                }
+            }
+        }
+        self.ctx.count_cache(hits, all - hits);
+    }
+
+    /// Answers from what this operation has found in the cache before.
+    fn already_hot(&mut self, uid: &Uid, unreached: &[Revision]) -> bool {
+        let route = self.ctx.notes().routes.get(uid).cloned();
+        let Some(Route::Hot(hot, origin)) = route else {
+            return false;
+        };
+        let vouched = unreached.iter().all(|r| vouches(r, &hot.row, &hot.turns));
+        if vouched {
+            self.answer_hot(uid, &hot, origin);
+        }
+        vouched
+    }
+
+    fn hit(
+        &mut self,
+        uid: Uid,
+        hot: Arc<HotSession>,
+        generation: Generation,
+        (origin, unreached): (Origin, &[Revision]),
+    ) {
+        if hot.row.account_uid != *self.ctx.account() {
+            return;
+        }
+        if !unreached.iter().all(|r| vouches(r, &hot.row, &hot.turns)) {
+            self.left.push(uid);
+            return;
+        }
+        self.answer_hot(&uid, &hot, origin);
+        let gathered = Gathered::hot(&hot, hot.as_of);
+        let mut notes = self.ctx.notes();
+        let what = What::Read(gathered);
+        notes
+            .fills
+            .insert(uid.clone(), Pending { generation, what });
+        notes.routes.insert(uid, Route::Hot(hot, origin));
+    }
+
+    fn answer_hot(&mut self, uid: &Uid, hot: &Arc<HotSession>, origin: Origin) {
+        let graph = (self.want == Want::Graph).then(|| {
+            let root = hot.row.active_root.clone();
+            Arc::new(SessionGraph::build(hot.turns.clone(), root))
+        });
+        let row = Arc::new(hot.row.clone());
+        let loaded = Loaded { row, graph, origin };
+        self.answers.insert(uid.clone(), Ok(loaded));
+    }
+
+    async fn from_projection(&mut self, unreached: &[Revision]) {
+        let Some((projection, hop)) = &self.reads.stores.projection else {
+            return;
+        };
+        let (asked, others) = std::mem::take(&mut self.left)
+            .into_iter()
+            .partition::<Vec<_>, _>(|uid| self.reads.route.projects(uid));
+        self.left = others;
+        if asked.is_empty() {
+            return;
+        }
+        // Asked before the rows are, so that they are at least as new as it says.
+        let told = self.reads.progress.current(&self.reads.stores).await;
+        let deadline = self.ctx.deadline();
+        let found = match self.want {
+            Want::Graph => hop.ask(deadline, projection.graphs(&asked)).await,
+            Want::Row => hop
+                .ask(deadline, projection.sessions(&asked))
+                .await
+                .map(|rows| rows.into_iter().map(without_turns).collect()),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.ctx.degraded(missed(&error));
+                self.left.extend(asked);
+                return;
+            }
+        };
+        let as_of = told.map(|watermark| watermark.as_of);
+        let origin = Origin::new(Source::Cql, as_of, self.reads.clock.now());
+        let mut found: HashMap<Uid, ProjectedSession> =
+            found.into_iter().map(|s| (s.row.uid.clone(), s)).collect();
+        for uid in asked {
+            match found.remove(&uid) {
+                Some(session) => self.projected(uid, session, (origin, unreached)),
+                // That a copy has no such session is no proof that there is none.
+                None => self.left.push(uid),
+            }
+        }
+    }
+
+    fn projected(
+        &mut self,
+        uid: Uid,
+        session: ProjectedSession,
+        (origin, unreached): (Origin, &[Revision]),
+    ) {
+        if session.row.account_uid != *self.ctx.account() {
+            return;
+        }
+        if !session.complete {
+            self.ctx.degraded("CQL has a session with gaps");
+            self.left.push(uid);
+            return;
+        }
+        let vouched = |r: &Revision| vouches(r, &session.row, &session.turns);
+        if !unreached.iter().all(vouched) {
+            self.left.push(uid);
+            return;
+        }
+        if origin.as_of.is_none() {
+            self.ctx
+                .degraded("how far the projections have come is not known");
+        }
+        let root = session.row.active_root.clone();
+        let graph =
+            (self.want == Want::Graph).then(|| Arc::new(SessionGraph::build(session.turns, root)));
+        let row = Arc::new(session.row);
+        self.note(&uid, (&row, graph.as_ref()), origin);
+        let loaded = Loaded { row, graph, origin };
+        self.answers.insert(uid, Ok(loaded));
+    }
+
+    /// Notes the way a session took, and that the cache lacks it.
+    fn note(
+        &self,
+        uid: &Uid,
+        read: (&Arc<SessionRow>, Option<&Arc<SessionGraph>>),
+        origin: Origin,
+    ) {
+        let (row, Some(graph)) = read else { return };
+        let mut notes = self.ctx.notes();
+        let route = match origin.source {
+            Source::Cql => Route::Projection(origin),
+            _ => Route::Record,
+        };
+        notes.routes.insert(uid.clone(), route);
+        let Some(pending) = notes.fills.get_mut(uid) else {
+            return;
+        };
+        // How old the copy would be must be known.
+        let gathered = origin
+            .as_of
+            .and_then(|as_of| Gathered::fresh(row, graph, as_of));
+        match gathered {
+            Some(gathered) => pending.what = What::Read(gathered),
+            None => {
+                notes.fills.remove(uid);
+            }
+        }
+    }
+}
+
+fn without_turns(row: SessionRow) -> ProjectedSession {
+    ProjectedSession {
+        row,
+        turns: Vec::new(),
+        complete: true,
+    }
+}
