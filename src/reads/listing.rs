@@ -9,13 +9,12 @@
 //! `last_activity_at` is exact to a minute only, so a pass asks the store for whole minutes and
 //! leaves out the sessions whose `rev` says that they were not written to since.
 
-use async_trait::async_trait;
-
 use crate::domain::{Clock, SessionRow, Timestamp, Uid};
+use crate::stores::StoreError;
 use crate::stores::listing::{SessionFilter, SessionListing, SessionOrder};
-use crate::stores::{RecordStore, StoreError};
 
 use super::context::Origin;
+use super::pages::Pages;
 
 /// Rows asked for at least where some may be left out, so that one statement is enough.
 const CANDIDATES_MIN: usize = 200;
@@ -126,34 +125,6 @@ fn minute_before(at: Timestamp) -> Timestamp {
 struct Between {
     after: Option<(Timestamp, Uid)>,
     before: Option<(Timestamp, Uid)>,
-}
-
-/// A store that has an account's sessions in order.
-#[async_trait]
-pub(super) trait Pages: Sync {
-    /// Where its pages come from.
-    fn origin(&self) -> Origin;
-
-    /// One run of rows; fewer than asked for means that there are no more.
-    async fn page(&self, listing: &SessionListing) -> Result<Vec<SessionRow>, StoreError>;
-}
-
-/// Pages of the record store.
-pub(super) struct RecordPages<'a> {
-    pub(super) record: &'a dyn RecordStore,
-    pub(super) account: &'a Uid,
-    pub(super) origin: Origin,
-}
-
-#[async_trait]
-impl Pages for RecordPages<'_> {
-    fn origin(&self) -> Origin {
-        self.origin
-    }
-
-    async fn page(&self, listing: &SessionListing) -> Result<Vec<SessionRow>, StoreError> {
-        self.record.sessions_page(self.account, listing).await
-    }
 }
 
 /// What all statements of one page share.

@@ -13,6 +13,7 @@ mod context;
 mod fill;
 pub mod guard;
 mod listing;
+mod pages;
 mod router;
 mod search;
 mod settings;
@@ -234,7 +235,7 @@ impl Reads {
                 return Ok(page);
             }
         }
-        let pages = listing::RecordPages {
+        let pages = pages::RecordPages {
             record: self.record_of(ctx),
             account: ctx.account(),
             origin: self.record_origin(ctx),

@@ -8,6 +8,7 @@
 mod commands;
 mod graphql;
 mod program;
+mod reads;
 mod schema;
 mod servers;
 mod stores;

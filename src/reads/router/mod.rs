@@ -1,6 +1,7 @@
 //! Sessions, from the first store that can vouch for them: cache, projections, record store.
 
 pub(super) mod bodies;
+mod cached;
 pub(super) mod flights;
 mod listed;
 mod record;
@@ -9,11 +10,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::context::{Origin, ReadContext, Route};
-use super::fill::{Gathered, Pending, What};
+use super::fill::{Gathered, What};
 use super::watermark::{reaches, vouches};
 use super::{ReadError, ReadErrorKind, Reads, Source};
 use crate::domain::{Consistency, Revision, SessionGraph, SessionRow, Uid};
-use crate::stores::cache::{Cached, Generation, HotSession};
 use crate::stores::projection::ProjectedSession;
 
 /// What is wanted of sessions.
@@ -113,100 +113,6 @@ impl Pass<'_> {
             self.from_projection(&[]).await;
         }
         self.left.extend(held);
-    }
-
-    async fn from_cache(&mut self, unreached: &[Revision]) {
-        let Some((cache, hop)) = &self.reads.stores.cache else {
-            return;
-        };
-        let asked = std::mem::take(&mut self.left);
-        let asked: Vec<Uid> = asked
-            .into_iter()
-            .filter(|uid| !self.already_hot(uid, unreached))
-            .collect();
-        if asked.is_empty() {
-            return;
-        }
-        // Asked before the entries are: what was invalidated up to here is in none of them.
-        let told = self.reads.progress.told_by_cache();
-        let found = match hop.ask(self.ctx.deadline(), cache.get(&asked)).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.ctx.degraded(missed(&error));
-                self.left = asked;
-                return;
-            }
-        };
-        let mut hits = 0;
-        let all = found.len();
-        for (uid, cached) in asked.into_iter().zip(found) {
-            match cached {
-                Cached::Hit(hot, generation) => {
-                    hits += 1;
-                    let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
-                    let now = self.reads.clock.now();
-                    let origin = Origin::new(self.reads.stores.cache_kind, Some(as_of), now);
-                    self.hit(uid, hot, generation, (origin, unreached));
-                }
-                // What is to be seen at least may be the very creation of it.
-                Cached::Absent if unreached.is_empty() => hits += 1,
-                Cached::Absent => self.left.push(uid),
-                Cached::Miss(generation) => {
-                    let what = What::Missed;
-                    let pending = Pending { generation, what };
-                    self.ctx.notes().fills.insert(uid.clone(), pending);
-                    self.left.push(uid);
-                }
-            }
-        }
-        self.ctx.count_cache(hits, all - hits);
-    }
-
-    /// Answers from what this operation has found in the cache before.
-    fn already_hot(&mut self, uid: &Uid, unreached: &[Revision]) -> bool {
-        let route = self.ctx.notes().routes.get(uid).cloned();
-        let Some(Route::Hot(hot, origin)) = route else {
-            return false;
-        };
-        let vouched = unreached.iter().all(|r| vouches(r, &hot.row, &hot.turns));
-        if vouched {
-            self.answer_hot(uid, &hot, origin);
-        }
-        vouched
-    }
-
-    fn hit(
-        &mut self,
-        uid: Uid,
-        hot: Arc<HotSession>,
-        generation: Generation,
-        (origin, unreached): (Origin, &[Revision]),
-    ) {
-        if hot.row.account_uid != *self.ctx.account() {
-            return;
-        }
-        if !unreached.iter().all(|r| vouches(r, &hot.row, &hot.turns)) {
-            self.left.push(uid);
-            return;
-        }
-        self.answer_hot(&uid, &hot, origin);
-        let gathered = Gathered::hot(&hot, hot.as_of);
-        let mut notes = self.ctx.notes();
-        let what = What::Read(gathered);
-        notes
-            .fills
-            .insert(uid.clone(), Pending { generation, what });
-        notes.routes.insert(uid, Route::Hot(hot, origin));
-    }
-
-    fn answer_hot(&mut self, uid: &Uid, hot: &Arc<HotSession>, origin: Origin) {
-        let graph = (self.want == Want::Graph).then(|| {
-            let root = hot.row.active_root.clone();
-            Arc::new(SessionGraph::build(hot.turns.clone(), root))
-        });
-        let row = Arc::new(hot.row.clone());
-        let loaded = Loaded { row, graph, origin };
-        self.answers.insert(uid.clone(), Ok(loaded));
     }
 
     async fn from_projection(&mut self, unreached: &[Revision]) {

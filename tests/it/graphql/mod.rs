@@ -15,4 +15,4 @@ mod statements;
 mod steps;
 mod transport;
 mod variables;
-mod watched;
+pub(crate) mod watched;

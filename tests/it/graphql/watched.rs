@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use turngraph::domain::score::{MetadataRow, ScoreRow};
 use turngraph::domain::step::StepHead;
 use turngraph::domain::{SessionRow, StepRow, Uid};
@@ -12,33 +13,48 @@ use turngraph::stores::record::{IdempotencyRecord, SessionTurn, StoreHealth, Sto
 use turngraph::stores::{RecordStore, RecordTransaction, StoreError, StoreErrorKind, StoreKind};
 
 /// The store, watched.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     inner: Arc<dyn RecordStore>,
     calls: Mutex<Vec<&'static str>>,
     broken: Mutex<HashSet<&'static str>>,
+    /// A read that waits until its gate is dropped.
+    held: Mutex<Option<(&'static str, watch::Receiver<()>)>>,
 }
 
 impl Watched {
-    pub(super) fn new(inner: Arc<dyn RecordStore>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn RecordStore>) -> Self {
         Self {
             inner,
             calls: Mutex::default(),
             broken: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
     /// Names of the reads since this was last asked.
-    pub(super) fn calls(&self) -> Vec<&'static str> {
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     /// From now on these reads fail, and no others.
-    pub(super) fn break_only(&self, reads: &[&'static str]) {
+    pub(crate) fn break_only(&self, reads: &[&'static str]) {
         *self.broken.lock().unwrap() = reads.iter().copied().collect();
     }
 
-    fn note(&self, read: &'static str) -> StoreResult<()> {
+    /// From now on this read waits until the gate is dropped.
+    pub(crate) fn hold(&self, read: &'static str) -> watch::Sender<()> {
+        let (gate, passing) = watch::channel(());
+        *self.held.lock().unwrap() = Some((read, passing));
+        gate
+    }
+
+    async fn note(&self, read: &'static str) -> StoreResult<()> {
         self.calls.lock().unwrap().push(read);
+        let held = self.held.lock().unwrap().clone();
+        if let Some((_, mut gate)) = held.filter(|(name, _)| *name == read) {
+            // An error says that the gate is gone.
+            let _ = gate.changed().await;
+        }
         if !self.broken.lock().unwrap().contains(read) {
             return Ok(());
         }
@@ -62,7 +78,7 @@ macro_rules! reads {
             }
 
             $(async fn $name(&self, $($argument: $ty),*) -> StoreResult<$answer> {
-                self.note(stringify!($name))?;
+                self.note(stringify!($name)).await?;
                 self.inner.$name($($argument),*).await
             })*
 

@@ -1,0 +1,11 @@
+//! The read router over a real SQLite record store and copies that a test fills, breaks and asks
+//! what they were asked.
+
+mod bodies;
+mod fakes;
+mod fills;
+mod freshness;
+mod lab;
+mod lists;
+mod outages;
+mod routes;
