@@ -136,6 +136,7 @@ impl App {
             record: Arc::clone(&self.record),
             clock: Arc::clone(&self.clock),
             uids: Arc::clone(&self.uids),
+            listener: None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::commit::WrittenRows;
 use super::outcome::{UserError, UserErrorCode};
 use crate::domain::graph::Ix;
 use crate::domain::{SessionGraph, SessionRow, StepRow, Timestamp, TurnRow, TurnStatus, Uid};
@@ -46,6 +47,7 @@ pub(super) struct Draft {
     pub(super) graph: Arc<SessionGraph>,
     pub(super) subject: Subject,
     pub(super) rows: Vec<(Uid, i64)>,
+    pub(super) written: WrittenRows,
 }
 
 /// Turns and step indices that a command is about, by key: what a replay finds again.
@@ -83,6 +85,8 @@ pub(super) struct Locked {
     added: Vec<TurnRow>,
     edited: Vec<(Ix, TurnPatch, i64)>,
     rows: Vec<(Uid, i64)>,
+    /// What was inserted; what was edited is added when it is settled.
+    pub(super) written: WrittenRows,
 }
 
 impl Locked {
@@ -138,6 +142,7 @@ impl Attempt<'_> {
             added: Vec::new(),
             edited: Vec::new(),
             rows: Vec::new(),
+            written: WrittenRows::default(),
         })
     }
 
@@ -166,8 +171,12 @@ impl Attempt<'_> {
         locked: &mut Locked,
         turn: NewTurn,
     ) -> Result<(), Stop> {
-        let row = turn.turn.clone();
-        self.tx.turns_insert(&locked.session.uid, &[turn]).await?;
+        let session = &locked.session.uid;
+        let turns = std::slice::from_ref(&turn);
+        self.tx.turns_insert(session, turns).await?;
+        let prompt = turn.prompt.as_deref();
+        locked.written.turn(session, &turn.turn, prompt);
+        let row = turn.turn;
         locked.patch.next_seq = Some(row.seq + 1);
         locked.rows.push((row.uid.clone(), row.rev));
         locked.added.push(row);
@@ -177,7 +186,7 @@ impl Attempt<'_> {
     /// Inserts steps of one turn of the session.
     pub(super) async fn insert_steps(
         &mut self,
-        locked: &Locked,
+        locked: &mut Locked,
         seq: i32,
         steps: &[StepRow],
     ) -> Result<(), Stop> {
@@ -186,6 +195,9 @@ impl Attempt<'_> {
             self.tx
                 .steps_insert(&locked.session.uid, steps, &seqs)
                 .await?;
+        }
+        for step in steps {
+            locked.written.step(&locked.session.uid, seq, step);
         }
         Ok(())
     }
@@ -213,6 +225,7 @@ impl Attempt<'_> {
         mut locked: Locked,
         subject: Subject,
     ) -> Result<Draft, Stop> {
+        let mut written = locked.written;
         if locked.patch != SessionPatch::default() {
             let uid = locked.session.uid.clone();
             let rev = self
@@ -221,10 +234,13 @@ impl Attempt<'_> {
                 .await?;
             apply_to_session(&mut locked.session, locked.patch, rev);
             locked.rows.push((uid, rev));
+            written.session(&locked.session);
         }
         let mut turns = locked.graph.into_turns();
         for (ix, patch, rev) in locked.edited {
+            let usage_written = patch.progress.as_ref().is_some_and(|p| p.usage.is_some());
             apply_to_turn(&mut turns[ix], patch, rev);
+            written.turn_edited(&locked.session.uid, &turns[ix], usage_written);
         }
         turns.extend(locked.added);
         let graph = SessionGraph::build(turns, locked.session.active_root.clone());
@@ -233,6 +249,7 @@ impl Attempt<'_> {
             session: locked.session,
             subject,
             rows: locked.rows,
+            written,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::attempt::{Attempt, Draft, Stop, Subject};
+use super::commit::{Commit, WrittenRows};
 use super::idempotency::{Answer, Key};
 use super::outcome::{StepsOf, UserError, UserErrorCode};
 use super::{CommandError, CommandResult, Commands, Outcome, Written};
@@ -122,13 +123,30 @@ impl Commands {
         let position = attempt.tx.commit().await?;
         let places = places(&draft.graph, &draft.subject)
             .expect("a command is about turns of the session it wrote");
+        let commit = Commit {
+            session_uid: draft.session.uid.clone(),
+            rows: draft.written,
+            revision: Revision::of_write(position, draft.rows),
+        };
+        let copied = self.tell(&commit).await;
         Ok(Outcome::Done(Written {
             session: draft.session,
             graph: draft.graph,
             subject: places,
-            revision: Revision::of_write(position, draft.rows),
+            revision: commit.revision,
+            copied,
             replayed: false,
         }))
+    }
+
+    /// Tells the listener of a commit that changed something; whether every copy has it.
+    async fn tell(&self, commit: &Commit) -> bool {
+        match &self.listener {
+            Some(listener) if commit.rows != WrittenRows::default() => {
+                listener.committed(commit).await
+            }
+            _ => false,
+        }
     }
 
     /// The answer of an idempotency key that is known already.
@@ -187,6 +205,7 @@ impl Commands {
             graph,
             subject: places,
             revision: Revision::of_write(position, answer.rows),
+            copied: false,
             replayed: true,
         }))
     }

@@ -11,6 +11,7 @@
 //! - A write that lost against another one ([`StoreErrorKind::Conflict`]) is tried again.
 
 mod attempt;
+mod commit;
 mod error;
 mod execute;
 mod idempotency;
@@ -22,6 +23,7 @@ pub mod turn;
 
 use std::sync::Arc;
 
+pub use commit::{Commit, CommitListener, WrittenRows};
 pub use error::CommandError;
 pub use outcome::{Outcome, StepsOf, UserError, UserErrorCode, Written};
 
@@ -42,6 +44,8 @@ pub struct Commands {
     pub clock: Arc<dyn Clock>,
     /// Makes the keys that clients do not bring themselves.
     pub uids: Arc<dyn UidSource>,
+    /// Told of every commit, where somebody keeps copies.
+    pub listener: Option<Arc<dyn CommitListener>>,
 }
 
 impl Commands {

@@ -40,6 +40,8 @@ pub struct Written<T> {
     /// Reading at least this shows the write. A replay names the same rows at the same versions
     /// and a position that is not lower than the first answer's.
     pub revision: Revision,
+    /// Every copy (projection, cache) held the write when the command answered.
+    pub copied: bool,
     /// The idempotency key was known: nothing was written now, `subject` is that of the first
     /// call, `session` and `graph` are as they are at present.
     pub replayed: bool,
@@ -54,6 +56,7 @@ impl<T> Written<T> {
             graph: self.graph,
             subject,
             revision: self.revision,
+            copied: self.copied,
             replayed: self.replayed,
         }
     }

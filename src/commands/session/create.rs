@@ -10,7 +10,7 @@ use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::rules::{self, Faults};
 use crate::commands::turn::human_row;
-use crate::commands::{CommandResult, Commands, Outcome};
+use crate::commands::{CommandResult, Commands, Outcome, WrittenRows};
 use crate::domain::graph::Ix;
 use crate::domain::{SessionGraph, SessionRow, Uid};
 use crate::stores::record::NewTurn;
@@ -73,10 +73,13 @@ impl Command for Create {
         };
         session.rev = rev;
         let mut rows = vec![(session.uid.clone(), rev)];
+        let mut written = WrittenRows::default();
+        written.session(&session);
         let mut turns = Vec::new();
         if let Some((uid, prompt)) = &self.first {
             let turn = human_row(uid.clone(), 0, now, rev.max(now.0));
             rows.push((uid.clone(), turn.rev));
+            written.turn(&session.uid, &turn, Some(prompt));
             turns.push(turn.clone());
             let prompt = Some(prompt.clone());
             attempt
@@ -93,6 +96,7 @@ impl Command for Create {
             session,
             subject,
             rows,
+            written,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::commands::execute::{Command, Places};
 use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::rules::{self, Faults};
-use crate::commands::{CommandResult, Commands, Outcome};
+use crate::commands::{CommandResult, Commands, Outcome, WrittenRows};
 use crate::domain::graph::Ix;
 use crate::domain::{ForkOrigin, SessionGraph, SessionRow, TurnRole, TurnRow, Uid, UidSource};
 use crate::stores::record::NewTurn;
@@ -89,12 +89,15 @@ impl Command for Fork {
             ));
         };
         let session = SessionRow { rev, ..session };
+        let mut written = WrittenRows::default();
+        written.session(&session);
         let turns = fork_plan::copies(graph, at, &chosen, keys, rev.max(attempt.now.0));
         for (sources, copies) in chosen
             .chunks(TURNS_PER_COPY)
             .zip(turns.chunks(TURNS_PER_COPY))
         {
-            copy_content(attempt, &session.uid, (graph, sources), copies).await?;
+            let content = (graph, sources);
+            copy_content(attempt, &session.uid, content, copies, &mut written).await?;
         }
         let mut rows = vec![(session.uid.clone(), rev)];
         rows.extend(turns.iter().map(|turn| (turn.uid.clone(), turn.rev)));
@@ -103,6 +106,7 @@ impl Command for Fork {
             session,
             subject: Subject::turn(&forked_at),
             rows,
+            written,
         })
     }
 }
@@ -142,6 +146,7 @@ async fn copy_content(
     session: &Uid,
     (graph, sources): (&SessionGraph, &[Ix]),
     copies: &[TurnRow],
+    written: &mut WrittenRows,
 ) -> Result<(), Stop> {
     let of_role = |role| -> Vec<Uid> {
         let turns = sources.iter().map(|&ix| graph.turn(ix));
@@ -165,6 +170,9 @@ async fn copy_content(
         })
         .collect();
     attempt.tx.turns_insert(session, &new_turns).await?;
+    for turn in &new_turns {
+        written.turn(session, &turn.turn, turn.prompt.as_deref());
+    }
     let agents = of_role(TurnRole::Agent);
     if agents.is_empty() {
         return Ok(());
@@ -181,6 +189,7 @@ async fn copy_content(
         step.turn_uid = copy.uid.clone();
         step.rev = copy.rev;
         seqs.push(copy.seq);
+        written.step(session, copy.seq, step);
     }
     if !steps.is_empty() {
         attempt.tx.steps_insert(session, &steps, &seqs).await?;

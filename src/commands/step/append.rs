@@ -75,7 +75,7 @@ impl Command for Append {
             .map(|(&idx, step)| step.row(&self.turn, idx, now, rev))
             .collect();
         let seq = locked.graph.turn(ix).seq;
-        attempt.insert_steps(&locked, seq, &rows).await?;
+        attempt.insert_steps(&mut locked, seq, &rows).await?;
         if let Some(progress) = &self.progress {
             let done = (progress.status != TurnStatus::Streaming).then_some(now);
             let patch = TurnPatch {

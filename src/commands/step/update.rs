@@ -21,7 +21,7 @@ impl Command for Update {
     const NAME: &'static str = "updateStep";
 
     async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
         agent_turn(&locked, &self.turn, &["id"])?;
         let now = attempt.now;
         let rev = attempt
@@ -32,6 +32,8 @@ impl Command for Update {
             let message = format_args!("turn {} has no step with index {}", self.turn, self.idx);
             return Err(Stop::refuse(UserErrorCode::NotFound, &["id"], message));
         }
+        // The store does not tell the step's other values, so the change feed must.
+        locked.written.leave_out();
         let subject = Subject {
             idxs: vec![self.idx],
             ..Subject::turn(&self.turn)

@@ -87,7 +87,7 @@ impl Append {
             .insert_turn(&mut locked, NewTurn { turn, prompt })
             .await?;
         let steps = self.steps(attempt.now, rev);
-        attempt.insert_steps(&locked, seq, &steps).await?;
+        attempt.insert_steps(&mut locked, seq, &steps).await?;
         let root = locked.session.active_root.as_ref();
         let pointers = if self.activate {
             active::show_new(&locked.graph, root, parent, &self.uid)

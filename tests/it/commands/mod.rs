@@ -7,7 +7,7 @@ mod concurrency;
 mod delete;
 mod fork;
 mod idempotency;
-mod lab;
+pub(crate) mod lab;
 mod model;
 mod refusals;
 mod round_trips;

@@ -62,6 +62,7 @@ impl Api {
             record,
             clock,
             uids: Arc::new(Numbered(AtomicU64::new(0))),
+            listener: None,
         };
         Self {
             gateway: Gateway::new(reads, commands),

@@ -75,6 +75,7 @@ impl Lab {
                 record: Arc::clone(&record),
                 clock: injected,
                 uids: Arc::new(Numbered("u".into(), AtomicU64::new(1))),
+                listener: None,
             },
             record,
             clock,
