@@ -90,6 +90,11 @@ pub trait ProjectionSource: Send + Sync + 'static {
     /// An estimate of the number of sessions, for progress.
     async fn session_count_estimate(&self) -> StoreResult<u64>;
 
+    /// Gives every row of a session, its turns and their steps a new version, and changes nothing
+    /// else: a copy that holds a later timestamp than theirs, by somebody else's hand, can then be
+    /// written again.
+    async fn touch(&self, session_uid: &Uid) -> StoreResult<()>;
+
     /// Purges logged for a session, oldest first.
     async fn purges(&self, session_uid: &Uid) -> StoreResult<Vec<Purge>>;
 

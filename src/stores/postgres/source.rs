@@ -119,6 +119,14 @@ impl ProjectionSource for PgRecordStore {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    async fn touch(&self, session_uid: &Uid) -> StoreResult<()> {
+        for statement in shared::TOUCH {
+            let query = sqlx::query(statement.sql).bind(session_uid.as_str());
+            self.run(statement.name, query).await?;
+        }
+        Ok(())
+    }
+
     async fn purges(&self, session_uid: &Uid) -> StoreResult<Vec<Purge>> {
         let query = query::<PurgeRecord>(shared::PURGES).bind(session_uid.as_str());
         let rows = self.rows(shared::PURGES, query).await?;

@@ -219,6 +219,20 @@ pub fn row_key(row: &str) -> &str {
 }
 
 statements! { SOURCE:
+    /// Gives the row of session `$1` a new version, by the trigger on updates.
+    SESSION_TOUCH(&[]) = "update sessions set rev = rev where uid = $1";
+
+    /// The same for its human turns.
+    HUMAN_TURNS_TOUCH(&[]) = "update human_turns set rev = rev where session_uid = $1";
+
+    /// The same for its agent turns.
+    AGENT_TURNS_TOUCH(&[]) = "update agent_turns set rev = rev where session_uid = $1";
+
+    /// The same for their steps.
+    STEPS_TOUCH(&[]) = "
+        update steps set rev = rev
+        where agent_turn_uid in (select uid from agent_turns where session_uid = $1)";
+
     /// Purges logged for session `$1`, oldest first.
     PURGES(PurgeRecord::COLUMNS) = "
         select kind, session_uid, seq, uid, idx, account_uid, created_at, rev
@@ -257,6 +271,15 @@ statements! { SOURCE:
     /// Forgets job `$1`.
     PROGRESS_FORGET(&[]) = "delete from projection_progress where job = $1";
 }
+
+/// Statements that give a session's rows new versions; the session's own comes first, as in every
+/// transaction that writes a session.
+pub const TOUCH: [Statement; 4] = [
+    SESSION_TOUCH,
+    HUMAN_TURNS_TOUCH,
+    AGENT_TURNS_TOUCH,
+    STEPS_TOUCH,
+];
 
 #[cfg(test)]
 mod tests {
