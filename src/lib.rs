@@ -13,6 +13,8 @@ pub mod stores;
 pub mod cdc;
 // Everything that writes: checked, locked, one transaction.
 pub mod commands;
+// Copies for fast reads: change feed in, projections and caches out.
+pub mod projection;
 // Import and export.
 pub mod transfer;
 // Which store answers a read.
