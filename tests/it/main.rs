@@ -8,6 +8,7 @@
 mod commands;
 mod graphql;
 mod program;
+mod projection;
 mod reads;
 mod schema;
 mod servers;

@@ -7,6 +7,7 @@ pub(crate) mod debezium;
 pub(crate) mod jars;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
+pub(crate) mod lww;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;

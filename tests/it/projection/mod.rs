@@ -1,0 +1,13 @@
+//! The projector: what comes out of a feed into copies, in whatever order and with whatever fails.
+
+mod cache;
+mod dual_write;
+mod equal;
+mod faults;
+mod given;
+mod order;
+mod rebuild;
+mod repair;
+mod verify;
+mod worker;
+mod world;
