@@ -99,6 +99,8 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<(), FeedError> {
         let lost = stop.child_token();
+        // Dropping this future must end what it has started, and free the lease.
+        let _ends = lost.clone().drop_guard();
         let watching = lost.clone();
         let poll = self.options.lease_poll;
         let watch = tokio::spawn(async move {

@@ -2,6 +2,7 @@
 
 mod cache;
 mod dual_write;
+mod end_to_end;
 mod equal;
 mod faults;
 mod given;
