@@ -5,6 +5,7 @@
 //! `ProjectionSource` is the record store as the projector sees it. Only the composition root (`app`) names an engine.
 
 pub mod cache;
+pub mod cql;
 pub mod error;
 pub mod listing;
 pub mod migration;
