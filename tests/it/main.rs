@@ -5,6 +5,7 @@
     reason = "a helper of a test may panic as a test may; clippy.toml knows only functions marked as tests"
 )]
 
+mod cdc;
 mod commands;
 mod graphql;
 mod program;

@@ -22,6 +22,9 @@ use crate::domain::Position;
 /// How long connecting may take; a server that was cut off silently never answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest time between two answers to the server.
+const FEEDBACK: Duration = Duration::from_secs(1);
+
 /// How long making a slot may wait for transactions that are open.
 const SLOT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -70,16 +73,19 @@ impl Server {
                 .map_err(failed)?;
         let timeline = u32::from_str_radix(&timeline, 16)
             .map_err(|_| retry("the server's timeline cannot be read"))?;
-        // A third of the server's patience, so that two answers may be late.
-        let feedback = match u64::try_from(timeout) {
-            Ok(1..) => Duration::from_millis(timeout.unsigned_abs() / 3),
-            _ => Duration::from_secs(10),
+        // A third of the server's patience (0 is endless), so that two answers may be late; and
+        // often enough for the slot to show where the reader is.
+        let patience = Duration::from_millis(timeout.unsigned_abs()) / 3;
+        let feedback = if patience.is_zero() {
+            FEEDBACK
+        } else {
+            patience
         };
         Ok(Self {
             system: system.cast_unsigned(),
             timeline,
             here: here.cast_unsigned(),
-            feedback: feedback.clamp(Duration::from_millis(50), Duration::from_secs(10)),
+            feedback: feedback.clamp(Duration::from_millis(50), FEEDBACK),
             version,
         })
     }

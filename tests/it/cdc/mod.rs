@@ -1,0 +1,3 @@
+//! Change feeds on real servers.
+
+mod postgres;
