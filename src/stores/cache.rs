@@ -5,10 +5,22 @@
 //!   generation is still the same, and then replaces what is there (a hit that lacked bodies is
 //!   filled again with them); an invalidation raises the generation and drops what is there,
 //!   always, without comparing versions. So a fill that began before a write can never hide it.
-//! - A generation lives at least ten times longer than a fill may take, and starts at a random
-//!   value, so that eviction cannot bring one back.
+//! - A generation is never given twice. One that was evicted, or whose server lost its memory, is
+//!   gone: the fills that name it are refused.
+//! - An invalidation that failed must be repeated by whoever is responsible for it (the projector,
+//!   until it succeeds). Until then this cache answers no hit of those sessions in this process,
+//!   and drops them first thing when it reaches its server again.
+//! - An account's list of recent sessions follows the same rule; [`Recent`] says what it promises.
 //! - Whatever is wrong with the cache (down, evicted, an entry of another format) is a miss or an
 //!   error that the caller treats as one; it never changes an answer.
+
+pub mod codec;
+mod decode;
+mod encode;
+pub mod random;
+pub mod single_flight;
+mod size;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +67,35 @@ pub enum Cached {
     Miss(Generation),
 }
 
+/// Sessions of an account's list that are held at most.
+pub const RECENT_MAX: usize = 500;
+
+/// A place in an account's list of sessions by last activity: newest first, then by key from the
+/// highest, as the record store orders `SessionOrder::LastActivity`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecentSession {
+    /// `SessionRow::last_activity_at`, as committed.
+    pub last_activity_at: Timestamp,
+    /// The session.
+    pub session_uid: Uid,
+}
+
+/// Answer to a look-up in an account's list of recent sessions.
+///
+/// The list has every living session from the newest down to the oldest that it holds. It may
+/// also name one that has been deleted since, or is another account's by now: who shows it looks
+/// at the rows and leaves those out. So a page of it may come out short, but never misses one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recent {
+    /// The page; shorter than asked for only at the end of the account's list.
+    Page(Vec<RecentSession>),
+    /// The account has more sessions than are held, and the page is among those: ask the record
+    /// store, and fill nothing.
+    Beyond,
+    /// Not here; a fill must name this generation.
+    Miss(Generation),
+}
+
 /// Hot sessions.
 #[async_trait]
 pub trait SessionCache: Send + Sync + 'static {
@@ -62,7 +103,8 @@ pub trait SessionCache: Send + Sync + 'static {
     async fn get(&self, uids: &[Uid]) -> StoreResult<Vec<Cached>>;
 
     /// Enters a session, or with `None` that there is none, under the generation that its miss
-    /// told. False when it was refused because something changed meanwhile.
+    /// told. False when it was refused because something changed meanwhile. Of a session that is
+    /// too large the oldest turns' bodies are left out; one whose turns alone are is refused.
     async fn fill(
         &self,
         uid: &Uid,
@@ -79,7 +121,38 @@ pub trait SessionCache: Send + Sync + 'static {
     /// How far the projector has come, where it says so here.
     async fn watermark(&self) -> StoreResult<Option<Watermark>>;
 
-    /// Drops everything of an account's list of recent sessions.
+    /// A page of an account's recent sessions after a place (exclusive); one round trip. A cache
+    /// that keeps no lists never has it.
+    async fn recent(
+        &self,
+        _account: &Uid,
+        _after: Option<&RecentSession>,
+        _limit: usize,
+    ) -> StoreResult<Recent> {
+        Ok(Recent::Beyond)
+    }
+
+    /// Enters the newest living sessions of an account, at most [`RECENT_MAX`], newest first;
+    /// `whole` when the account has no more. False when something changed meanwhile.
+    async fn fill_recent(
+        &self,
+        _account: &Uid,
+        _generation: Generation,
+        _newest: &[RecentSession],
+        _whole: bool,
+    ) -> StoreResult<bool> {
+        Ok(false)
+    }
+
+    /// Sessions were created or were active: moves them up in the list, if it is held, and refuses
+    /// the fills under way. A touch that comes late changes nothing. One that failed counts as a
+    /// failed invalidation. Called after the commit with the committed rows' values.
+    async fn touch_recent(&self, _account: &Uid, _touched: &[RecentSession]) -> StoreResult<()> {
+        Ok(())
+    }
+
+    /// Drops an account's list, and refuses the fills under way: when a session of it was deleted,
+    /// restored, purged, or moved to another account (both lists), or its activity set back.
     async fn forget_recent(&self, account: &Uid) -> StoreResult<()>;
 
     /// Engine and version, or what is wrong and what to do.
