@@ -1,0 +1,35 @@
+//! Names of keys. What is asked together has one hash tag (the part in braces), so that a cluster
+//! keeps it on one server. The format's number is in front: another format has other keys.
+
+use crate::domain::Uid;
+use crate::stores::cache::codec::FORMAT;
+
+/// Entry of a session.
+pub(super) fn session(uid: &Uid) -> String {
+    format!("tg:{FORMAT}:s:{{{uid}}}")
+}
+
+/// Its generation.
+pub(super) fn generation(uid: &Uid) -> String {
+    format!("tg:{FORMAT}:g:{{{uid}}}")
+}
+
+/// An account's recent sessions: a sorted set.
+pub(super) fn recent(account: &Uid) -> String {
+    format!("tg:{FORMAT}:u:{{{account}}}")
+}
+
+/// Its generation.
+pub(super) fn recent_generation(account: &Uid) -> String {
+    format!("tg:{FORMAT}:v:{{{account}}}")
+}
+
+/// How far the projector has come.
+pub(super) fn watermark() -> String {
+    format!("tg:{FORMAT}:w")
+}
+
+/// Pattern of all of them.
+pub(super) fn all() -> String {
+    format!("tg:{FORMAT}:*")
+}
