@@ -290,7 +290,11 @@ async fn hits(engine: &str) -> anyhow::Result<()> {
                     Random::seeded(1),
                 ))
             }
-            url => Box::new(redis(url).await?),
+            url => {
+                let cache = redis(url).await?;
+                limit(url, &cache).await?;
+                Box::new(cache)
+            }
         };
         let zipf = Zipf::new(exponent);
         let rate = hit_rate(&*cache, &zipf, reads, writes).await?;
@@ -300,12 +304,6 @@ async fn hits(engine: &str) -> anyhow::Result<()> {
             rate * 100.0,
             zipf.best() * 100.0,
         );
-        if argument("--flush").is_some() {
-            for some in (0..SESSIONS).collect::<Vec<_>>().chunks(1_000) {
-                let keys: Vec<Uid> = some.iter().map(|n| made(*n).row.uid.clone()).collect();
-                cache.invalidate(&keys).await?;
-            }
-        }
         cache.close().await;
     }
     Ok(())
@@ -317,6 +315,42 @@ async fn redis(url: &str) -> anyhow::Result<RedisCache> {
         ..RedisOptions::url(url)
     };
     Ok(RedisCache::open(options, Random::seeded(1)).await?)
+}
+
+/// Empties a scratch server and limits its memory to what the sessions to be held take, by a sample.
+async fn limit(url: &str, cache: &RedisCache) -> anyhow::Result<()> {
+    let client = redis::Client::open(url)?;
+    let mut server = client.get_multiplexed_async_connection().await?;
+    let mut used = async || -> anyhow::Result<u64> {
+        let info: String = redis::cmd("INFO")
+            .arg("memory")
+            .query_async(&mut server)
+            .await?;
+        let mut lines = info.lines();
+        let line = lines.find_map(|line| line.strip_prefix("used_memory:"));
+        Ok(line.unwrap_or_default().trim().parse()?)
+    };
+    let mut other = client.get_multiplexed_async_connection().await?;
+    let mut set = async |limit: u64| -> anyhow::Result<()> {
+        let mut config = redis::cmd("CONFIG");
+        config.arg("SET").arg("maxmemory").arg(limit);
+        config.exec_async(&mut other).await?;
+        redis::cmd("FLUSHALL").exec_async(&mut other).await?;
+        Ok(())
+    };
+    set(0).await?;
+    let empty = used().await?;
+    let sample = 1_000;
+    for number in 0..sample {
+        let session = made(number * (SESSIONS / sample));
+        let uid = session.row.uid.clone();
+        if let Cached::Miss(generation) = cache.get(std::slice::from_ref(&uid)).await?.remove(0) {
+            cache.fill(&uid, generation, Some(session)).await?;
+        }
+    }
+    let each = (used().await?.saturating_sub(empty)) / sample;
+    println!("   a session takes {each} bytes of Redis");
+    set(empty + each * HELD).await
 }
 
 /// p50 and p99 in microseconds, and CPU of this process a load.

@@ -84,3 +84,29 @@ for store in "sqlite://$scratch/import.db" "$record"; do
   took=$((($(start) - from) / 1000000))
   echo "   ${store%%:*}: $sessions conversations in $took ms, $((sessions * 1000 / took)) a second"
 done
+
+echo "== the hot cache"
+cache=$(ls -t target/release/deps/cache-* | grep -v '\.d$' | head -n 1)
+echo "   entries of the imported conversations against their JSON"
+"$cache" --sizes "$record" --account bench-1
+if command -v redis-server >/dev/null; then
+  redis_port=$((port + 1))
+  redis="redis://127.0.0.1:$redis_port"
+  redis-server --port "$redis_port" --bind 127.0.0.1 --save '' --appendonly no --dir "$scratch" \
+    --daemonize yes --pidfile "$scratch/redis.pid" >/dev/null
+  until redis-cli -p "$redis_port" ping >/dev/null 2>&1; do sleep 0.1; done
+  trap 'kill "$(cat "$scratch/redis.pid")" 2>/dev/null || true; stop' EXIT
+  echo "   a whole conversation from the record store, the process and Redis"
+  for turns in 10 100 1000; do
+    "$cache" --loads-from "$record" --redis "$redis" --turns "$turns" --loads $((20000 / turns))
+  done
+  echo "   hits with memory for 5 % of 100,000 sessions"
+  redis-cli -p "$redis_port" flushall >/dev/null
+  for policy in allkeys-lfu allkeys-lru; do
+    redis-cli -p "$redis_port" config set maxmemory-policy "$policy" >/dev/null
+    "$cache" --hits "$redis" --policy "$policy"
+  done
+else
+  echo "   Redis: not measured, redis-server is not installed"
+fi
+"$cache" --hits memory --policy process
