@@ -19,6 +19,7 @@ have_postgres || missing+=(postgresql)
 have redis-server || have valkey-server || missing+=(redis-server)
 have java || missing+=(default-jdk-headless)
 have mvn || missing+=(maven)
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 have chromium || missing+=(chromium)
 have npm || missing+=(nodejs npm)
 have cc || missing+=(build-essential)
@@ -70,6 +71,14 @@ part() {
 
 fetch_jars() { ./scripts/jars.sh cassandra && ./scripts/jars.sh kafka; }
 
+# The tests of the cache once more, on the other server that speaks its protocol.
+on_valkey() {
+  local program
+  program=$(./scripts/valkey.sh) || return 1
+  TURNGRAPH_TEST_REDIS=$program cargo test --quiet --no-fail-fast --all-features --test it \
+    -- servers::redis stores::cache
+}
+
 # The page is built first, because the server embeds it.
 part "playground build" make --no-print-directory playground
 # Cassandra, Kafka and Debezium; the tests would fetch them too, but in the middle of things.
@@ -79,6 +88,7 @@ part "lints" cargo clippy --all-targets --quiet -- -D warnings
 part "lints with every feature" cargo clippy --all-targets --all-features --quiet -- -D warnings
 # With every feature, so that what is optional (Kafka) is tested too.
 part "unit and integration tests" cargo test --quiet --no-fail-fast --all-features
+part "cache on Valkey" on_valkey
 part "playground checks" make --no-print-directory playground-check
 part "browser" ./scripts/browser-test.sh
 

@@ -6,7 +6,8 @@
 //! then `kill`, `restart` (on the same port, empty, as a cache that was replaced), `pause`,
 //! `resume`; or a `Proxy` before either.
 //!
-//! Valkey takes its place when `TURNGRAPH_TEST_REDIS` names its program.
+//! Valkey takes its place when `TURNGRAPH_TEST_REDIS` names its program (`scripts/valkey.sh` fetches
+//! one; `scripts/test.sh` runs the tests of the cache on both).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
