@@ -3,6 +3,7 @@
 //! `feed` is the contract; each source is a folder of its own; `rows` is what the sources that read
 //! PostgreSQL's log have in common. A feed knows nothing of what is done with its changes.
 
+pub mod debezium;
 pub mod feed;
 pub mod postgres;
 pub mod rows;

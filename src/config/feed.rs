@@ -89,7 +89,7 @@ pub struct HybridConfig {
     pub feed: FeedSource,
     /// Name of the replication slot, and of the projector's progress.
     pub feed_slot: String,
-    /// `kafka://HOST:PORT[,HOST:PORT…]/TOPIC_PREFIX` of the Debezium connector.
+    /// `kafka://HOST:PORT[,HOST:PORT…]/TOPIC` of the Debezium connector.
     pub kafka: Option<StoreUrl>,
     /// How long a mutation waits for its dual write at most; zero turns dual writes off.
     pub dual_write_budget: Duration,

@@ -149,7 +149,7 @@ pub fn load(
             )?,
             feed: found.get("feed", str::parse)?,
             feed_slot: found.get("feed_slot", feed::slot_name)?,
-            kafka: found.url("kafka", &["kafka"], "kafka://HOST:PORT/TOPIC_PREFIX")?,
+            kafka: found.url("kafka", &["kafka"], "kafka://HOST:PORT/TOPIC")?,
             dual_write_budget: found.get("dual_write_budget", duration)?,
             cql_share: found.get("cql_share", feed::share)?,
             shadow_reads: found.get("shadow_reads", feed::per_cent)?,

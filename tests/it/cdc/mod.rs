@@ -1,3 +1,5 @@
 //! Change feeds on real servers.
 
+#[cfg(feature = "kafka")]
+mod debezium;
 mod postgres;

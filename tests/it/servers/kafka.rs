@@ -74,7 +74,6 @@ async fn a_killed_kafka_comes_back_with_its_messages() {
 async fn debezium_tells_what_postgres_committed_and_goes_on_after_a_kill() {
     let postgres = Private::start(&[]);
     let url = postgres.migrated().await;
-    postgres.publish().await;
     let topic = unique("turngraph");
     let mut debezium = Debezium::start(&url, &server().bootstrap(), &topic, &[]).await;
     let consumer = consumer(&server().bootstrap(), &topic);

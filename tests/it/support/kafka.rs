@@ -60,7 +60,7 @@ impl Kafka {
              share.coordinator.state.topic.min.isr=1\n\
              num.partitions=4\n\
              group.initial.rebalance.delay.ms=0\n\
-             log.segment.bytes=16777216\n\
+             log.segment.bytes=67108864\n\
              log.cleaner.dedupe.buffer.size=8388608\n"
         );
         let properties = scratch.write("server.properties", &properties);

@@ -153,22 +153,6 @@ impl Private {
         migrator.up(UpOptions::default()).await.unwrap();
         url
     }
-
-    /// Publishes the tables that a change feed follows, where the migration could not.
-    #[cfg(feature = "kafka")]
-    pub(crate) async fn publish(&self) {
-        let publish = "do $$ begin
-            if not exists (select from pg_publication where pubname = 'turngraph') then
-                create publication turngraph for table sessions, human_turns, agent_turns, steps,
-                    purge_log, projection_jobs;
-            end if;
-        end $$";
-        let mut connection = self.connect("turngraph").await;
-        sqlx::raw_sql(publish)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
 }
 
 impl Drop for Private {
