@@ -70,6 +70,7 @@ async fn run(gateway: &Gateway, turns: usize, loads: usize) -> anyhow::Result<us
                 variables: serde_json::json!({ "uid": session_uid(turns) }),
                 account: Uid::parse(ACCOUNT)?,
                 request_id: "bench".into(),
+                freshness: turngraph::graphql::Freshness::default(),
                 mutations: false,
             })
             .await;

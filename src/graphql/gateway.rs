@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_graphql::Variables;
 use async_graphql::parser::types::OperationType;
-use async_graphql::{PathSegment, ServerError, Variables};
 
 use crate::commands::Commands;
 use crate::domain::{Consistency, Uid};
 use crate::reads::{ReadContext, Reads};
 
+use super::about::About;
+use super::answer::{endless, note, refused, refused_by_get, respond, too_many_revisions};
 use super::data::{Data, Env, Loader};
 use super::engine::{
     Document, DocumentLimits, Failure, Introspection, ObjPlan, Out, OutLimits, Prepared,
-    ResponseParts, RootPlan, Roots, write_response,
+    ResponseParts, RootPlan, Roots,
 };
-use super::error::{ErrorCode, is_retryable};
+use super::error::ErrorCode;
+use super::freshness::Freshness;
 use super::mutation::{Mutation, Outcome};
 use super::query::Query;
 
@@ -59,6 +62,8 @@ pub struct GraphqlRequest {
     pub request_id: String,
     /// Whether mutations are allowed (not by GET).
     pub mutations: bool,
+    /// What the transport asks for; fields may ask for more.
+    pub freshness: Freshness,
 }
 
 /// What came of a request.
@@ -70,6 +75,8 @@ pub struct GraphqlResponse {
     pub executed: bool,
     /// A mutation came where none is allowed.
     pub mutation_refused: bool,
+    /// Where the answer came from, as `extensions.turngraph` of the body says it too.
+    pub about: About,
 }
 
 /// The GraphQL schema over reads and commands.
@@ -96,16 +103,7 @@ impl Gateway {
             Err(error) => return refused(vec![error], &request),
         };
         if !request.mutations && is_mutation(&document, &request) {
-            let message = "A mutation cannot be sent by GET; send it by POST.";
-            let mut error = ServerError::new(message, None);
-            error
-                .extensions
-                .get_or_insert_default()
-                .set("code", "BAD_REQUEST");
-            return GraphqlResponse {
-                mutation_refused: true,
-                ..refused(vec![error], &request)
-            };
+            return refused_by_get(&request);
         }
         let variables = Variables::from_json(request.variables.clone());
         let name = request.operation_name.as_deref();
@@ -113,35 +111,55 @@ impl Gateway {
             Ok(prepared) => prepared,
             Err(errors) => return refused(errors, &request),
         };
-        let parts = match &prepared.plan.root {
-            RootPlan::Query(plan) => self.query(plan, &prepared, &request).await,
+        let (parts, about) = match &prepared.plan.root {
+            RootPlan::Query(plan) => {
+                let mut freshness = request.freshness.clone();
+                freshness.merge(&prepared.freshness);
+                if freshness.is_too_much() {
+                    return refused(vec![too_many_revisions()], &request);
+                }
+                self.query(plan, &prepared, (&request, freshness)).await
+            }
             RootPlan::Mutation(plan) => self.mutation(plan, &prepared, &request).await,
         };
-        respond(parts, &request, true)
+        respond(parts, about, &request.request_id, true)
     }
 
     async fn query(
         &self,
         plan: &ObjPlan<Query>,
         prepared: &Prepared<Schema>,
-        request: &GraphqlRequest,
-    ) -> ResponseParts {
-        let ctx = ReadContext::new(request.account.clone(), Consistency::Eventual);
+        (request, freshness): (&GraphqlRequest, Freshness),
+    ) -> (ResponseParts, About) {
+        let consistency = freshness.consistency.unwrap_or_default();
+        let ctx =
+            ReadContext::new(request.account.clone(), consistency).at_least(freshness.at_least);
+        let mut about = About {
+            consistency,
+            ..About::default()
+        };
         let loader = Loader::new(Arc::clone(&self.reads), ctx.clone());
-        let mut data = Data::new(request.account.clone(), self.reads.written_now());
+        let written = self.reads.written_now();
+        let mut data = Data::new(request.account.clone(), consistency, written);
         for _ in 0..WALKS_MAX {
-            let (misses, parts) = {
+            let (misses, touched, parts) = {
                 let env = Env::new(&data, prepared.plan.needs, None);
-                let parts = walk(prepared, |out| plan.write(&env, out));
-                (env.into_misses(), parts)
+                let parts = walk(prepared, |out| {
+                    plan.write_noted(&env, out, |index| env.enter_root(index))
+                });
+                let touched = env.take_touched();
+                (env.into_misses(), touched, parts)
             };
             if misses.is_empty() {
                 self.reads.finish(&ctx);
-                return parts;
+                note(&mut about, &data, &plan.keys(), &touched);
+                about.cache = ctx.cache_use();
+                about.reasons = ctx.reasons();
+                return (parts, about);
             }
             loader.load(misses, &mut data).await;
         }
-        endless()
+        (endless(), about)
     }
 
     /// Every field runs and is written before the next one begins.
@@ -150,19 +168,26 @@ impl Gateway {
         plan: &ObjPlan<Mutation>,
         prepared: &Prepared<Schema>,
         request: &GraphqlRequest,
-    ) -> ResponseParts {
+    ) -> (ResponseParts, About) {
         let mut all = ResponseParts {
             data: Some(vec![b'{']),
-            errors: Vec::new(),
+            ..ResponseParts::default()
+        };
+        let mut about = About {
+            consistency: Consistency::Strong,
+            ..About::default()
         };
         for (index, key) in plan.keys().into_iter().enumerate() {
-            let mut field = self.mutation_field(plan, index, prepared, request).await;
+            let field = (plan, index);
+            let mut field = self
+                .mutation_field(field, prepared, request, &mut about)
+                .await;
             all.errors.append(&mut field.errors);
             // Every mutation field is non-null: where one fails, there is no data at all. Later
             // fields do not run, as the client could not see what they did.
             let (Some(data), Some(value)) = (&mut all.data, field.data) else {
                 all.data = Some(b"null".to_vec());
-                return all;
+                return (all, about);
             };
             if index > 0 {
                 data.push(b',');
@@ -175,26 +200,30 @@ impl Gateway {
         if let Some(data) = &mut all.data {
             data.push(b'}');
         }
-        all
+        (all, about)
     }
 
     async fn mutation_field(
         &self,
-        plan: &ObjPlan<Mutation>,
-        index: usize,
+        (plan, index): (&ObjPlan<Mutation>, usize),
         prepared: &Prepared<Schema>,
         request: &GraphqlRequest,
+        about: &mut About,
     ) -> ResponseParts {
-        let ctx = ReadContext::new(request.account.clone(), Consistency::Strong);
-        let loader = Loader::new(Arc::clone(&self.reads), ctx.clone());
-        let mut data = Data::new(request.account.clone(), self.reads.written_now());
+        let consistency = Consistency::Strong;
+        let ctx = ReadContext::new(request.account.clone(), consistency);
+        let loader = Loader::new(Arc::clone(&self.reads), ctx);
+        let written = self.reads.written_now();
+        let mut data = Data::new(request.account.clone(), consistency, written);
         let mut outcome: Option<Outcome> = None;
         for _ in 0..WALKS_MAX {
-            let (misses, wanted, mut parts) = {
+            let (misses, wanted, touched, mut parts) = {
                 let env = Env::new(&data, prepared.plan.needs, outcome.as_ref());
+                env.enter_root(index);
                 let parts = walk(prepared, |out| plan.write_field(index, &env, out));
+                let touched = env.take_touched();
                 let (misses, wanted) = env.into_wants();
-                (misses, wanted, parts)
+                (misses, wanted, touched, parts)
             };
             if let Some(command) = wanted {
                 let run = command.run(&self.commands, &request.account, &mut data);
@@ -203,6 +232,11 @@ impl Gateway {
                 continue;
             }
             if misses.is_empty() {
+                note(about, &data, &plan.keys(), &touched);
+                if let Some(Outcome::Done { revision, .. }) = outcome {
+                    about.note(plan.keys()[index], written);
+                    about.revision = Some(revision);
+                }
                 if parts.data.as_deref() == Some(b"null") {
                     parts.data = None;
                 }
@@ -256,48 +290,6 @@ fn walk<'a>(
     ResponseParts {
         data: Some(data),
         errors: out.errors,
-    }
-}
-
-fn endless() -> ResponseParts {
-    let mut error = ServerError::new("The operation did not come to an end.", None);
-    error
-        .extensions
-        .get_or_insert_default()
-        .set("code", "INTERNAL");
-    ResponseParts {
-        data: Some(b"null".to_vec()),
-        errors: vec![error],
-    }
-}
-
-fn refused(errors: Vec<ServerError>, request: &GraphqlRequest) -> GraphqlResponse {
-    respond(ResponseParts { data: None, errors }, request, false)
-}
-
-fn respond(mut parts: ResponseParts, request: &GraphqlRequest, executed: bool) -> GraphqlResponse {
-    for error in &mut parts.errors {
-        let extensions = error.extensions.get_or_insert_default();
-        let retryable = match extensions.get("code") {
-            Some(async_graphql::Value::String(code)) => is_retryable(code),
-            _ => {
-                extensions.set("code", "INTERNAL");
-                false
-            }
-        };
-        extensions.set("retryable", retryable);
-        extensions.set("requestId", request.request_id.clone());
-    }
-    // A path names the response's keys; async-graphql gives none for errors of the document.
-    debug_assert!(
-        parts
-            .errors
-            .iter()
-            .all(|e| !matches!(e.path.first(), Some(PathSegment::Index(_))))
-    );
-    GraphqlResponse {
-        body: write_response(parts),
-        executed,
-        mutation_refused: false,
+        ..ResponseParts::default()
     }
 }

@@ -3,14 +3,21 @@
 //! `engine` runs operations over any data; `types`, `query` and `mutation` declare the schema;
 //! `data` loads what an operation touches. Nothing here knows HTTP or a store.
 
+mod about;
+mod answer;
 mod data;
 mod engine;
 mod error;
+mod freshness;
 mod gateway;
 mod ids;
 mod mutation;
 mod query;
 mod scalars;
+mod status;
 mod types;
 
+pub use about::{About, ReadNote};
+pub use answer::refusal;
+pub use freshness::Freshness;
 pub use gateway::{Gateway, GraphqlRequest, GraphqlResponse, sdl};

@@ -9,8 +9,10 @@ use crate::reads::{SearchCursor, SearchRequest};
 
 use super::data::{Env, Looked, SessionView, TurnView};
 use super::engine::{At, CheckedArgs, Entity, Failure, Obj, Part, Str, Type, View, enumeration};
+use super::freshness::FreshnessArgs;
 use super::ids::GlobalId;
 use super::scalars::UidScalar;
+use super::status::{Status, status};
 use super::types::account::{Account, AccountOf, Sessions, SessionsArgs, sessions};
 use super::types::branch::BranchOf;
 use super::types::connection::Connection;
@@ -89,6 +91,8 @@ impl Entity for Query {
         })
         .needs(|n| n.graph = true)
         .doc("What differs between the branches that end in two turns of one session.");
+        t.field::<Status>("status", |At(env)| status(env))
+            .doc("Which program answers, and how its stores are at this moment.");
     }
 }
 
@@ -97,15 +101,23 @@ impl Entity for Query {
 pub(crate) struct NodeArgs {
     /// Global id.
     id: ID,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
-impl CheckedArgs for NodeArgs {}
+impl CheckedArgs for NodeArgs {
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
+    }
+}
 
 /// Several global ids.
 #[derive(InputObject, Clone)]
 pub(crate) struct NodesArgs {
     /// Global ids, at most 200.
     ids: Vec<ID>,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
 impl CheckedArgs for NodesArgs {
@@ -116,6 +128,10 @@ impl CheckedArgs for NodesArgs {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
     }
 }
 
@@ -135,6 +151,8 @@ pub(crate) struct KeyArgs {
     id: Option<ID>,
     /// Key as stored in the database, instead of `id`.
     uid: Option<UidScalar>,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
 impl CheckedArgs for KeyArgs {
@@ -143,6 +161,10 @@ impl CheckedArgs for KeyArgs {
             (Some(_), None) | (None, Some(_)) => Ok(()),
             _ => Err("give either `id` or `uid`".into()),
         }
+    }
+
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
     }
 }
 
@@ -218,11 +240,17 @@ pub(crate) struct SearchArgs {
     first: Option<i32>,
     /// Only what comes after this cursor (`pageInfo.endCursor` of the page before).
     after: Option<String>,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
 impl CheckedArgs for SearchArgs {
     fn check(&self) -> Result<(), String> {
         self.request().map(drop)
+    }
+
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
     }
 }
 
@@ -271,14 +299,14 @@ fn search<'a>(env: &'a Env<'a>, args: &SearchArgs) -> Looked<'a, TurnsOf<'a>> {
     let Some(page) = env.search(&request)? else {
         return Ok(None);
     };
-    for hit in &page.hits {
+    for hit in &page.0.hits {
         if let Some(session) = env.session(&hit.session_uid)? {
             session.loaded()?;
         }
     }
     Ok(Some(TurnsOf {
         entries: Entries::Found(env, args.list(), page),
-        has_next: page.has_next,
+        has_next: page.0.has_next,
         has_previous: args.after.is_some(),
     }))
 }
@@ -290,6 +318,8 @@ pub(crate) struct DiffArgs {
     a: ID,
     /// Id of the turn that ends the second branch.
     b: ID,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
 impl CheckedArgs for DiffArgs {
@@ -300,6 +330,10 @@ impl CheckedArgs for DiffArgs {
             }
         }
         Ok(())
+    }
+
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
     }
 }
 

@@ -92,6 +92,13 @@ impl ScalarType for RevisionScalar {
     }
 }
 
+impl RevisionScalar {
+    /// What it stands for.
+    pub(crate) fn revision(&self) -> domain::Revision {
+        domain::Revision::parse(&self.0).expect("it was checked when it was read")
+    }
+}
+
 /// Who speaks in a turn.
 #[derive(Enum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TurnRole {

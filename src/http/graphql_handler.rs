@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::freshness;
 use super::request_id::{REQUEST_ID, request_id};
 use super::{AccountRule, HttpState};
 use crate::domain::Uid;
-use crate::graphql::GraphqlRequest;
+use crate::graphql::{About, Freshness, GraphqlRequest, refusal};
 
 const GRAPHQL_JSON: &str = "application/graphql-response+json; charset=utf-8";
 const PLAIN_JSON: &str = "application/json; charset=utf-8";
@@ -153,8 +154,12 @@ async fn answer(
             );
         }
     };
-    let request = parameters
-        .and_then(|p| checked(p, account(&state.account, headers)?, id.clone(), mutations));
+    let request = parameters.and_then(|p| {
+        let account = account(&state.account, headers)?;
+        let bad = |message| refuse(StatusCode::BAD_REQUEST, message);
+        let freshness = freshness::asked(headers).map_err(bad)?;
+        checked(p, (account, freshness), id.clone(), mutations)
+    });
     let request = match request {
         Ok(request) => request,
         Err(refusal) => return refused(&refusal, media, &id),
@@ -167,12 +172,12 @@ async fn answer(
     } else {
         StatusCode::BAD_REQUEST
     };
-    respond(status, media, &id, response.body)
+    respond(status, media, &id, (response.body, &response.about))
 }
 
 fn checked(
     parameters: Parameters,
-    account: Uid,
+    (account, freshness): (Uid, Freshness),
     request_id: String,
     mutations: bool,
 ) -> Result<GraphqlRequest, Refusal> {
@@ -198,6 +203,7 @@ fn checked(
         account,
         request_id,
         mutations,
+        freshness,
     })
 }
 
@@ -276,20 +282,21 @@ fn accepted(headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
-fn refused(refusal: &Refusal, media: &'static str, id: &str) -> Response {
-    let body = serde_json::json!({
-        "errors": [{
-            "message": refusal.message,
-            "extensions": { "code": "BAD_REQUEST", "retryable": false, "requestId": id },
-        }]
-    });
-    respond(refusal.status, media, id, body.to_string().into_bytes())
+fn refused(refused: &Refusal, media: &'static str, id: &str) -> Response {
+    let answer = refusal(&refused.message, id);
+    respond(refused.status, media, id, (answer.body, &answer.about))
 }
 
-fn respond(status: StatusCode, media: &'static str, id: &str, body: Vec<u8>) -> Response {
+fn respond(
+    status: StatusCode,
+    media: &'static str,
+    id: &str,
+    (body, about): (Vec<u8>, &About),
+) -> Response {
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    freshness::tell(headers, about);
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }

@@ -2,6 +2,7 @@
 
 pub mod demo_ids;
 pub mod examples;
+mod freshness;
 mod graphql_handler;
 mod health;
 mod metrics;

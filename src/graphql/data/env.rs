@@ -1,6 +1,6 @@
 //! `Env`: loaded data as a walk sees it, with the notes of what the walk missed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use typed_arena::Arena;
@@ -11,7 +11,8 @@ use crate::graphql::engine::{Failure, Needs};
 use crate::graphql::error::failure_of;
 use crate::graphql::mutation::{Command, Outcome};
 use crate::reads::{
-    BodyKind, ListingPage, ListingRequest, SearchPage, SearchRequest, SessionFilter,
+    BodyKind, ListingPage, ListingRequest, Origin, SearchPage, SearchRequest, SessionFilter,
+    SystemState,
 };
 
 use super::load::{Data, Known};
@@ -56,6 +57,18 @@ pub(crate) struct Env<'a> {
     /// What the mutation field that is being written has done.
     pub(crate) outcome: Option<&'a Outcome>,
     command: RefCell<Option<Command>>,
+    /// The root field that is being written, and what each of them showed.
+    root: Cell<usize>,
+    touched: RefCell<Vec<(usize, Touched)>>,
+}
+
+/// A part that a root field showed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Touched {
+    /// The session at this slot.
+    Session(usize),
+    /// A list, a count or a search that came from there.
+    Other(Origin),
 }
 
 impl<'a> Env<'a> {
@@ -81,6 +94,8 @@ impl<'a> Env<'a> {
             revisions: Arena::new(),
             outcome,
             command: RefCell::new(None),
+            root: Cell::new(0),
+            touched: RefCell::default(),
             no_turns: SessionGraph::build(Vec::new(), None),
         }
     }
@@ -88,6 +103,31 @@ impl<'a> Env<'a> {
     /// Notes the command that the mutation field wants run.
     pub(crate) fn want(&self, command: Command) {
         self.command.borrow_mut().get_or_insert(command);
+    }
+
+    /// From now on the root field of this index is written.
+    pub(crate) fn enter_root(&self, index: usize) {
+        self.root.set(index);
+    }
+
+    fn touch(&self, what: Touched) {
+        let touch = (self.root.get(), what);
+        let mut touched = self.touched.borrow_mut();
+        if touched.last() != Some(&touch) {
+            touched.push(touch);
+        }
+    }
+
+    /// Takes what each root field showed.
+    pub(crate) fn take_touched(&self) -> Vec<(usize, Touched)> {
+        self.touched.take()
+    }
+
+    /// How the stores are; none while they are asked.
+    pub(crate) fn status(&'a self) -> Looked<'a, &'a SystemState> {
+        let known = self.data.status();
+        self.misses.borrow_mut().status |= known.is_none();
+        Ok(known)
     }
 
     /// Ends the walk of a mutation field and returns what it missed and wants run.
@@ -118,10 +158,13 @@ impl<'a> Env<'a> {
     /// A session of the account by key.
     pub(crate) fn session(&'a self, uid: &Uid) -> Looked<'a, SessionView<'a>> {
         match self.data.session_slot(uid) {
-            Some(Known::Here(slot)) => Ok(Some(SessionView {
-                env: self,
-                slot: *slot,
-            })),
+            Some(Known::Here(slot)) => {
+                self.touch(Touched::Session(*slot));
+                Ok(Some(SessionView {
+                    env: self,
+                    slot: *slot,
+                }))
+            }
             Some(Known::Missing) => Ok(None),
             Some(Known::Failed(kind)) => Err(failure_of(*kind)),
             None => {
@@ -153,7 +196,10 @@ impl<'a> Env<'a> {
     /// A page of the account's sessions.
     pub(crate) fn listing(&'a self, request: &ListingRequest) -> Looked<'a, &'a ListingPage> {
         match self.data.listing(request) {
-            Some(Ok(page)) => Ok(Some(page)),
+            Some(Ok(page)) => {
+                self.touch(Touched::Other(page.origin));
+                Ok(Some(page))
+            }
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
                 let mut misses = self.misses.borrow_mut();
@@ -167,7 +213,10 @@ impl<'a> Env<'a> {
     /// How many sessions pass a filter, counted to `up_to`.
     pub(crate) fn count(&'a self, filter: &SessionFilter, up_to: usize) -> Looked<'a, usize> {
         match self.data.count(filter, up_to) {
-            Some(Ok((count, _))) => Ok(Some(*count)),
+            Some(Ok((count, origin))) => {
+                self.touch(Touched::Other(*origin));
+                Ok(Some(*count))
+            }
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
                 let mut misses = self.misses.borrow_mut();
@@ -179,9 +228,15 @@ impl<'a> Env<'a> {
     }
 
     /// A page of a search.
-    pub(crate) fn search(&'a self, request: &SearchRequest) -> Looked<'a, &'a SearchPage> {
+    pub(crate) fn search(
+        &'a self,
+        request: &SearchRequest,
+    ) -> Looked<'a, (&'a SearchPage, Origin)> {
         match self.data.search(request) {
-            Some(Ok((page, _))) => Ok(Some(page)),
+            Some(Ok((page, origin))) => {
+                self.touch(Touched::Other(*origin));
+                Ok(Some((page, *origin)))
+            }
             Some(Err(kind)) => Err(failure_of(*kind)),
             None => {
                 let mut misses = self.misses.borrow_mut();

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::domain::{SessionGraph, SessionRow, Uid};
+use crate::domain::{Consistency, SessionGraph, SessionRow, Uid};
 use crate::reads::{
     Body, BodyKind, BodyWant, ListingPage, ListingRequest, Origin, ReadErrorKind, SearchPage,
-    SearchRequest, SessionFilter, SessionWithGraph,
+    SearchRequest, SessionFilter, SessionWithGraph, SystemState,
 };
 
 use super::misses::Misses;
@@ -41,11 +41,14 @@ pub(crate) struct Data {
     listings: Vec<(ListingRequest, Result<ListingPage, LoadFailure>)>,
     counts: Vec<(SessionFilter, usize, Result<(usize, Origin), LoadFailure>)>,
     searches: Vec<(SearchRequest, Result<(SearchPage, Origin), LoadFailure>)>,
+    status: Option<SystemState>,
+    consistency: Consistency,
+    reason: Option<String>,
 }
 
 impl Data {
     /// Nothing yet; `written` is where a command's own answers come from.
-    pub(crate) fn new(account: Uid, written: Origin) -> Self {
+    pub(crate) fn new(account: Uid, consistency: Consistency, written: Origin) -> Self {
         Self {
             account,
             written,
@@ -55,7 +58,24 @@ impl Data {
             listings: Vec::new(),
             counts: Vec::new(),
             searches: Vec::new(),
+            status: None,
+            consistency,
+            reason: None,
         }
+    }
+
+    /// How fresh its reads were asked to be.
+    pub(crate) fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// What was amiss so far, as one text.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    pub(super) fn status(&self) -> Option<&SystemState> {
+        self.status.as_ref()
     }
 
     /// Sessions by slot.

@@ -22,6 +22,8 @@ pub(crate) struct Misses {
     pub(crate) counts: Vec<(SessionFilter, usize)>,
     /// Searches.
     pub(crate) searches: Vec<SearchRequest>,
+    /// How the stores are.
+    pub(crate) status: bool,
 }
 
 impl Misses {
@@ -34,6 +36,7 @@ impl Misses {
             && self.listings.is_empty()
             && self.counts.is_empty()
             && self.searches.is_empty()
+            && !self.status
     }
 }
 

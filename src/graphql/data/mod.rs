@@ -9,6 +9,6 @@ mod misses;
 mod session;
 mod views;
 
-pub(crate) use env::{Env, Looked};
+pub(crate) use env::{Env, Looked, Touched};
 pub(crate) use load::{Data, Loader};
 pub(crate) use views::{SessionView, StepView, TurnView};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::step::StepHead;
 use crate::domain::{SessionGraph, SessionRow, StepRow};
+use crate::graphql::about::older;
 use crate::reads::{Body, BodyKind, Origin, ReadErrorKind};
 
 /// A part that may not have been asked for, or could not be loaded.
@@ -115,6 +116,12 @@ impl SessionData {
         if !self.origins.contains(&origin) {
             self.origins.push(origin);
         }
+    }
+
+    /// Where its oldest part came from.
+    pub(crate) fn oldest(&self) -> Origin {
+        let all = self.origins.iter().copied();
+        all.reduce(older).expect("its row came from somewhere")
     }
 
     /// Where its parts came from.

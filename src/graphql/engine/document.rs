@@ -13,6 +13,8 @@ use quick_cache::sync::Cache;
 
 mod bounds;
 
+use crate::graphql::freshness::Freshness;
+
 use super::execute::Roots;
 use super::plan::{OpPlan, Planner};
 use super::slots::variables::{self, Vars};
@@ -146,13 +148,13 @@ impl<R: Roots> Document<R> {
         }
     }
 
-    /// The plan of an operation and the arguments of this request. `variables` gets the defaults.
+    /// The plan of an operation, the arguments of this request and how fresh they ask it to be. `variables` gets the defaults.
     pub(super) fn plan(
         &self,
         registry: &Registry,
         name: Option<&str>,
         variables: &mut Variables,
-    ) -> ServerResult<(Arc<OpPlan<R>>, Slots)> {
+    ) -> ServerResult<(Arc<OpPlan<R>>, Slots, Freshness)> {
         let (name, operation) = self.operation(name)?;
         let definitions = &operation.node.variable_definitions;
         variables::check(registry, definitions, variables)?;
@@ -163,12 +165,13 @@ impl<R: Roots> Document<R> {
         let plan = self
             .known(name, &vars())
             .map_or_else(|| self.compile(name, operation, vars()), Ok)?;
+        let mut freshness = Freshness::default();
         let slots: Vec<_> = plan
             .fills
             .iter()
-            .map(|f| f(&vars()))
+            .map(|fill| fill(&vars(), &mut freshness))
             .collect::<ServerResult<_>>()?;
-        Ok((plan, slots.into()))
+        Ok((plan, slots.into(), freshness))
     }
 
     fn known(&self, name: Option<&Name>, vars: &Vars<'_>) -> Option<Arc<OpPlan<R>>> {

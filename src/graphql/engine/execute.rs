@@ -20,6 +20,7 @@ use super::out::Introspected;
 use super::plan::OpPlan;
 use super::registry::register;
 use super::slots::Slots;
+use crate::graphql::freshness::Freshness;
 
 /// The root types of a schema.
 pub(crate) trait Roots: Send + Sync + 'static {
@@ -76,6 +77,8 @@ pub(crate) struct Prepared<R: Roots> {
     pub(crate) plan: Arc<OpPlan<R>>,
     pub(crate) slots: Slots,
     pub(crate) introspection: Introspected,
+    /// What its arguments ask for.
+    pub(crate) freshness: Freshness,
 }
 
 impl<R: Roots> Introspection<R> {
@@ -122,7 +125,7 @@ impl<R: Roots> Introspection<R> {
                 .await?;
             let _ = document.validated.set(());
         }
-        let (plan, slots) = document
+        let (plan, slots, freshness) = document
             .plan(&self.registry, operation_name, &mut variables)
             .map_err(|e| vec![e])?;
         let introspection = if plan.introspects {
@@ -134,6 +137,7 @@ impl<R: Roots> Introspection<R> {
             plan,
             slots,
             introspection,
+            freshness,
         })
     }
 

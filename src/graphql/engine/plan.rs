@@ -186,6 +186,16 @@ impl<T: Entity> ObjPlan<T> {
 
     /// Writes `value` as this plan selects it.
     pub(crate) fn write<'a>(&self, value: <T::V as View>::Of<'a>, out: &mut Out<'a>) -> Done {
+        self.write_noted(value, out, |_| {})
+    }
+
+    /// Writes as [`Self::write`] does, and tells before each selected field which one it is.
+    pub(crate) fn write_noted<'a>(
+        &self,
+        value: <T::V as View>::Of<'a>,
+        out: &mut Out<'a>,
+        before: impl Fn(usize),
+    ) -> Done {
         match self {
             Self::Object(fields) => {
                 out.charge()?;
@@ -194,6 +204,7 @@ impl<T: Entity> ObjPlan<T> {
                     if i > 0 {
                         out.raw(b",");
                     }
+                    before(i);
                     out.raw(&field.key);
                     out.check_size()?;
                     let segment = || PathSegment::Field(field.name.to_string());

@@ -13,6 +13,8 @@ use async_graphql::{
     ServerResult, Value,
 };
 
+use crate::graphql::freshness::{Freshness, FreshnessArgs};
+
 pub(super) mod variables;
 use variables::Vars;
 
@@ -24,6 +26,11 @@ pub(crate) trait CheckedArgs: InputObjectType + Clone + 'static {
     /// Refuses values that no load should be made for; the message names the argument.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// How fresh the operation must be for this field.
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        None
     }
 }
 
@@ -43,9 +50,10 @@ impl Slot {
 /// Arguments of a field as the document has them.
 pub(super) type ArgumentList = Vec<(Positioned<Name>, Positioned<async_graphql_value::Value>)>;
 
-/// Fills one slot for a request.
-pub(super) type Fill =
-    Box<dyn Fn(&Vars<'_>) -> ServerResult<Box<dyn Any + Send + Sync>> + Send + Sync>;
+/// Fills one slot for a request, and adds what the field asks for.
+pub(super) type Fill = Box<
+    dyn Fn(&Vars<'_>, &mut Freshness) -> ServerResult<Box<dyn Any + Send + Sync>> + Send + Sync,
+>;
 
 impl Vars<'_> {
     /// Parses and checks the arguments of a field.
@@ -90,13 +98,20 @@ pub(super) fn fill<A: CheckedArgs>(
     pos: Pos,
     path: Vec<PathSegment>,
 ) -> Fill {
-    Box::new(move |vars| match vars.parse::<A>(&arguments, pos) {
-        Ok(parsed) => Ok(Box::new(parsed)),
-        Err(mut error) => {
-            error.path.clone_from(&path);
-            Err(error)
-        }
-    })
+    Box::new(
+        move |vars, freshness| match vars.parse::<A>(&arguments, pos) {
+            Ok(parsed) => {
+                if let Some(asked) = parsed.freshness() {
+                    freshness.add(asked);
+                }
+                Ok(Box::new(parsed))
+            }
+            Err(mut error) => {
+                error.path.clone_from(&path);
+                Err(error)
+            }
+        },
+    )
 }
 
 /// An error of the client's input.

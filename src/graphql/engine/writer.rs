@@ -16,12 +16,20 @@ pub(crate) struct ResponseParts {
     pub(crate) data: Option<Vec<u8>>,
     /// Errors, paths from the root down.
     pub(crate) errors: Vec<ServerError>,
+    /// The bytes of `extensions`; empty for none.
+    pub(crate) extensions: Vec<u8>,
 }
 
-/// `{"data":…,"errors":[…]}`; `data` is left out for requests that were not executed.
+/// `{"errors":[…],"data":…,"extensions":…}`; `data` is left out for requests that were not executed.
 pub(crate) fn write_response(parts: ResponseParts) -> Vec<u8> {
-    let ResponseParts { data, errors } = parts;
-    let mut buf = Vec::with_capacity(data.as_ref().map_or(0, Vec::len) + 32 + errors.len() * 160);
+    let ResponseParts {
+        data,
+        errors,
+        extensions,
+    } = parts;
+    let mut buf = Vec::with_capacity(
+        data.as_ref().map_or(0, Vec::len) + 64 + extensions.len() + errors.len() * 160,
+    );
     buf.push(b'{');
     if !errors.is_empty() {
         buf.extend_from_slice(b"\"errors\":");
@@ -33,6 +41,13 @@ pub(crate) fn write_response(parts: ResponseParts) -> Vec<u8> {
         }
         buf.extend_from_slice(b"\"data\":");
         buf.extend_from_slice(&data);
+    }
+    if !extensions.is_empty() {
+        if buf.len() > 1 {
+            buf.push(b',');
+        }
+        buf.extend_from_slice(b"\"extensions\":");
+        buf.extend_from_slice(&extensions);
     }
     buf.push(b'}');
     buf

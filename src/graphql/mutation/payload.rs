@@ -112,7 +112,7 @@ impl<'a> PayloadOf<'a> {
 /// Declares what every payload has.
 fn payload_fields<T: Entity<V = PayloadV>>(t: &mut Type<T>) {
     t.field::<Option<Rev>>("revision", |At(p)| p.revision())
-        .doc("Position of this write; opaque. Every read that follows shows it, as all reads go to the record store. Null where nothing was written.");
+        .doc("Position of this write; opaque. Send it as `atLeast` with the reads that must show the write. Null where nothing was written.");
     t.list::<Obj<UserError>>("userErrors", |At(p), push| p.errors().iter().for_each(push))
         .doc("What the caller must put right; empty where the mutation was carried out.");
 }

@@ -6,6 +6,7 @@ use crate::domain::page::page_size;
 use crate::domain::{CursorList, Uid};
 use crate::graphql::data::{Env, SessionView};
 use crate::graphql::engine::{At, Bool, CheckedArgs, Entity, Int, Obj, Part, Type, View};
+use crate::graphql::freshness::FreshnessArgs;
 use crate::graphql::ids::{Id, IdOf};
 use crate::graphql::scalars::{DateTimeScalar, Key};
 use crate::reads::{self, ListingCursor, ListingPage, ListingRequest};
@@ -13,6 +14,7 @@ use crate::reads::{self, ListingCursor, ListingPage, ListingRequest};
 use super::connection::{Connection, CursorOf, List};
 use super::node::Node;
 use super::page::SESSIONS;
+use super::read_info::{ReadInfo, ReadInfoOf};
 use super::session::Session;
 
 /// An account while it is written.
@@ -98,11 +100,17 @@ pub(crate) struct SessionsArgs {
     order_by: SessionOrder,
     /// Which sessions.
     filter: Option<SessionFilter>,
+    #[graphql(flatten)]
+    freshness: FreshnessArgs,
 }
 
 impl CheckedArgs for SessionsArgs {
     fn check(&self) -> Result<(), String> {
         self.request().map(drop)
+    }
+
+    fn freshness(&self) -> Option<&FreshnessArgs> {
+        Some(&self.freshness)
     }
 }
 
@@ -206,6 +214,12 @@ impl List for Sessions {
     }
 
     fn declare_more(t: &mut Type<Connection<Self>>) {
+        t.field::<Obj<ReadInfo>>("readInfo", |At(of)| ReadInfoOf {
+            env: of.env,
+            origin: of.page.origin,
+            revision: None,
+        })
+        .doc("Where this page came from, and how old it may be.");
         t.field_with::<CountArgs, Part<Option<Obj<CountResult>>>>("totalCount", |At(of), args| {
             let filter: reads::SessionFilter = of.args.filter.clone().unwrap_or_default().into();
             let up_to = args.up_to();

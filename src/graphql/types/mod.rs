@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod node;
 pub(crate) mod outline;
 pub(crate) mod page;
+pub(crate) mod read_info;
 pub(crate) mod session;
 pub(crate) mod step;
 pub(crate) mod turn;

@@ -18,6 +18,7 @@ use super::outline::{Outline, outline};
 use super::page::{
     ActivePathPage, BranchPage, OutlinePage, PageArgs, PathPage, RootsPage, TurnsPage,
 };
+use super::read_info::ReadInfo;
 use super::turn::Turn;
 use super::turn_fields::{Turns, TurnsOf, count, page_of, page_of_path};
 use origin::{DamageType, ForkOf, ForkOriginType};
@@ -63,6 +64,9 @@ fn row_fields(t: &mut Type<Session>) {
         .doc("When something was last added, exact to a minute.");
     t.field::<Option<Instant>>("deletedAt", |At(s)| s.row().deleted_at)
         .doc("When it was deleted; `restoreSession` brings it back.");
+    t.field::<Obj<ReadInfo>>("readInfo", |At(s)| s.read_info())
+        .guard(|At(s)| s.loaded())
+        .doc("Where this answer about the session came from, and how old it may be.");
     t.field::<Option<Obj<ForkOriginType>>>("forkedFrom", |At(s)| {
         s.row()
             .forked_from

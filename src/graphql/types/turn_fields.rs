@@ -11,10 +11,11 @@ use crate::graphql::engine::{
 };
 use crate::graphql::ids::{Id, IdOf};
 use crate::graphql::scalars::{Instant, Key, Role, TurnRole};
-use crate::reads::SearchPage;
+use crate::reads::{Origin, SearchPage};
 
 use super::connection::{Connection, CursorOf, List};
 use super::page::{AncestorsPage, ChildrenPage, PageArgs, SiblingsPage};
+use super::read_info::{ReadInfo, ReadInfoOf};
 use super::session::Session;
 use super::turn::Turn;
 
@@ -42,7 +43,7 @@ pub(crate) enum Entries<'a> {
     /// another program wrote may have a higher number than its child.
     OnPath(SessionView<'a>, CursorList, &'a [usize]),
     /// Turns of many sessions, as a search found them.
-    Found(&'a Env<'a>, CursorList, &'a SearchPage),
+    Found(&'a Env<'a>, CursorList, (&'a SearchPage, Origin)),
 }
 
 /// The family of pages of turns.
@@ -77,7 +78,7 @@ impl List for Turns {
                     push((CursorOf::Place(list, place), session.turn(ix)));
                 }
             }
-            Entries::Found(env, list, page) => {
+            Entries::Found(env, list, (page, _)) => {
                 for hit in &page.hits {
                     // What failed was asked for before; this is still being loaded, or gone.
                     let Ok(Some(session)) = env.session(&hit.session_uid) else {
@@ -98,6 +99,18 @@ impl List for Turns {
 
     fn more(of: TurnsOf<'_>) -> (bool, bool) {
         (of.has_next, of.has_previous)
+    }
+
+    fn declare_more(t: &mut Type<Connection<Self>>) {
+        t.field::<Obj<ReadInfo>>("readInfo", |At(of)| match of.entries {
+            Entries::OfSession(session, ..) | Entries::OnPath(session, ..) => session.read_info(),
+            Entries::Found(env, _, (_, origin)) => ReadInfoOf {
+                env,
+                origin,
+                revision: None,
+            },
+        })
+        .doc("Where this page came from, and how old it may be.");
     }
 }
 

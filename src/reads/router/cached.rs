@@ -36,6 +36,10 @@ impl Pass<'_> {
         let all = found.len();
         for (uid, cached) in asked.into_iter().zip(found) {
             match cached {
+                // A foreign session looks like a missing one, so the record store is asked for both.
+                Cached::Hit(hot, _) if hot.row.account_uid != *self.ctx.account() => {
+                    self.left.push(uid);
+                }
                 Cached::Hit(hot, generation) => {
                     hits += 1;
                     let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
@@ -44,7 +48,7 @@ impl Pass<'_> {
                     self.hit(uid, hot, generation, (origin, unreached));
                 }
                 // What is to be seen at least may be the very creation of it.
-                Cached::Absent if unreached.is_empty() => hits += 1,
+                Cached::Absent if unreached.is_empty() => {}
                 Cached::Absent => self.left.push(uid),
                 Cached::Miss(generation) => {
                     let what = What::Missed;
@@ -77,9 +81,6 @@ impl Pass<'_> {
         generation: Generation,
         (origin, unreached): (Origin, &[Revision]),
     ) {
-        if hot.row.account_uid != *self.ctx.account() {
-            return;
-        }
         if !unreached.iter().all(|r| vouches(r, &hot.row, &hot.turns)) {
             self.left.push(uid);
             return;

@@ -58,12 +58,18 @@ impl Reads {
             ctx,
             want,
             left: uids.to_vec(),
+            held: Vec::new(),
             answers: HashMap::with_capacity(uids.len()),
         };
         if ctx.consistency() == Consistency::Eventual && self.stores.has_copies() {
             pass.copies().await;
         }
         pass.record().await;
+        // Said of sessions that the account has only: of others not even that may be known.
+        let owned = |uid: &Uid| matches!(pass.answers.get(uid), Some(Ok(_)));
+        if pass.held.iter().any(owned) {
+            ctx.degraded("CQL has a session that waits for its repair");
+        }
         pass.answers
     }
 
@@ -90,6 +96,8 @@ struct Pass<'a> {
     want: Want,
     /// What is not answered yet.
     left: Vec<Uid>,
+    /// What waits for a repair, so that no copy is asked for it.
+    held: Vec<Uid>,
     answers: Answers,
 }
 
@@ -100,10 +108,6 @@ impl Pass<'_> {
             .into_iter()
             .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
         self.left = left;
-        if !held.is_empty() {
-            self.ctx
-                .degraded("CQL has a session that waits for its repair");
-        }
         let unreached = self.reads.unreached(self.ctx);
         self.from_cache(&unreached).await;
         self.from_projection(&unreached).await;
@@ -112,7 +116,8 @@ impl Pass<'_> {
             self.from_cache(&[]).await;
             self.from_projection(&[]).await;
         }
-        self.left.extend(held);
+        self.left.extend(held.iter().cloned());
+        self.held = held;
     }
 
     async fn from_projection(&mut self, unreached: &[Revision]) {
@@ -164,6 +169,8 @@ impl Pass<'_> {
         (origin, unreached): (Origin, &[Revision]),
     ) {
         if session.row.account_uid != *self.ctx.account() {
+            // It looks like a missing one, for which the record store is asked as well.
+            self.left.push(uid);
             return;
         }
         if !session.complete {

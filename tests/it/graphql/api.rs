@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use turngraph::commands::Commands;
 use turngraph::domain::clock::ManualClock;
 use turngraph::domain::{Clock, SessionRow, StepRow, Timestamp, Uid, UidSource};
-use turngraph::graphql::{Gateway, GraphqlRequest, GraphqlResponse};
+use turngraph::graphql::{Freshness, Gateway, GraphqlRequest, GraphqlResponse};
 use turngraph::reads::Reads;
 use turngraph::stores::RecordStore;
 use turngraph::stores::record::NewTurn;
@@ -171,14 +171,14 @@ impl Api {
             account: rows::uid(account),
             request_id: "request-1".to_owned(),
             mutations: true,
+            freshness: Freshness::default(),
         };
         self.gateway.execute(request).await
     }
 
-    /// The response's text.
+    /// The response's text, without its extensions.
     pub(super) async fn text(&self, query: &str) -> String {
-        let response = self.execute(ACCOUNT, (query, None), json!({})).await;
-        String::from_utf8(response.body).unwrap()
+        text(self.execute(ACCOUNT, (query, None), json!({})).await)
     }
 
     /// The response.
@@ -224,6 +224,13 @@ impl Api {
         self.clock.advance(seconds * 1_000_000);
         self.clock.now()
     }
+}
+
+/// The response's text, without its extensions, which every response has.
+pub(super) fn text(response: GraphqlResponse) -> String {
+    let text = String::from_utf8(response.body).unwrap();
+    let end = text.rfind(r#","extensions":{"turngraph":"#);
+    format!("{}}}", &text[..end.expect("there are extensions")])
 }
 
 /// `CODE at path: message`, one error a line.

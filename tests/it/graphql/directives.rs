@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::api::{ACCOUNT, Api};
+use super::api::{ACCOUNT, Api, text};
 
 #[tokio::test]
 async fn literals_decide() {
@@ -73,8 +73,6 @@ async fn an_operation_is_not_bothered_by_the_variables_of_another() {
     let query = "query A($x:Boolean!){session(uid:\"s\"){...F}} query B{session(uid:\"s\"){title}}
                  fragment F on Session{uid@skip(if:$x)}";
     let ask = |name| api.execute(ACCOUNT, (query, name), json!({}));
-    let text =
-        |response: turngraph::graphql::GraphqlResponse| String::from_utf8(response.body).unwrap();
     assert_eq!(
         text(ask(Some("B")).await),
         r#"{"data":{"session":{"title":"Talk"}}}"#

@@ -135,7 +135,7 @@ async fn the_schema_describes_itself_beside_other_fields() {
         )
         .await;
     assert_eq!(
-        response.to_string(),
-        r#"{"data":{"a":{"uid":"s"},"t":{"name":"Turn","kind":"INTERFACE"},"__schema":{"queryType":{"name":"Query"}},"__typename":"Query"}}"#
+        response["data"].to_string(),
+        r#"{"a":{"uid":"s"},"t":{"name":"Turn","kind":"INTERFACE"},"__schema":{"queryType":{"name":"Query"}},"__typename":"Query"}"#
     );
 }

@@ -1,6 +1,7 @@
 //! The read router over a real SQLite record store and copies that a test fills, breaks and asks
 //! what they were asked.
 
+mod answers;
 mod bodies;
 mod fakes;
 mod fills;

@@ -67,10 +67,41 @@ async fn sessions_of_others_look_as_if_they_did_not_exist_in_every_store() {
         lab.conversation(&lab.eventual(), "s").await,
         all_from("REDIS")
     );
-    lab.forget();
     assert_eq!(lab.conversation(&other(), "s").await, Ok(vec![]));
     assert_eq!(lab.reads.sessions(&other(), &[uid("s")]).await.len(), 0);
-    assert_eq!(lab.record.calls(), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_foreign_session_and_a_missing_one_are_alike_whatever_is_known_of_them_and_whatever_is_down()
+ {
+    let lab = Lab::new().await;
+    for s in ["hot", "gaps", "held", "cold"] {
+        lab.write(ACCOUNT, s).await;
+        lab.project(s).await;
+    }
+    lab.conversation(&lab.eventual(), "hot").await.unwrap();
+    lab.cache.filled(&uid("hot")).await;
+    {
+        let mut sessions = lab.projection.sessions.lock().unwrap();
+        sessions.get_mut(&uid("gaps")).unwrap().complete = false;
+        sessions.remove(&uid("cold"));
+    }
+    lab.projection.marks.lock().unwrap().insert(uid("held"));
+    tokio::time::sleep(std::time::Duration::from_millis(1_001)).await;
+    lab.reads.lag_ms().await;
+    for broken in [&[][..], &["sessions_by_uid"]] {
+        lab.record.break_only(broken);
+        let mut all = Vec::new();
+        for s in ["missing", "hot", "gaps", "held", "cold", "s"] {
+            let ctx = ReadContext::new(uid("other"), Consistency::Eventual);
+            let seen = lab.conversation(&ctx, s).await;
+            all.push((seen, ctx.reasons(), ctx.cache_use().hits));
+        }
+        assert!(
+            all.iter().all(|seen| *seen == all[0]),
+            "{broken:?}: {all:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,11 @@ impl Loader {
         }
         self.load_lists(&misses, data).await;
         self.load_bodies(&misses, data).await;
+        if misses.status {
+            data.status = Some(self.reads.status().await);
+        }
+        let reasons = self.ctx.reasons();
+        data.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     }
 
     async fn load_turn_sessions(&self, misses: &Misses, data: &mut Data) {
