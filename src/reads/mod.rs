@@ -230,10 +230,10 @@ impl Reads {
         ctx: &ReadContext,
         request: &ListingRequest,
     ) -> ReadResult<ListingPage> {
-        if self.lists_from_projection(ctx, request).await {
-            if let Some(page) = self.projected_listing(ctx, request).await {
-                return Ok(page);
-            }
+        if self.lists_from_projection(ctx, request).await
+            && let Some(page) = self.projected_listing(ctx, request).await
+        {
+            return Ok(page);
         }
         let pages = pages::RecordPages {
             record: self.record_of(ctx),

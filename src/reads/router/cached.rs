@@ -10,7 +10,7 @@ use crate::reads::watermark::vouches;
 use crate::stores::cache::{Cached, Generation, HotSession};
 
 impl Pass<'_> {
-    pub(super) async fn from_cache(&mut self, unreached: &[Revision]) {
+    pub(super) async fn ask_cache(&mut self, unreached: &[Revision]) {
         let Some((cache, hop)) = &self.reads.stores.cache else {
             return;
         };

@@ -109,18 +109,18 @@ impl Pass<'_> {
             .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
         self.left = left;
         let unreached = self.reads.unreached(self.ctx);
-        self.from_cache(&unreached).await;
-        self.from_projection(&unreached).await;
+        self.ask_cache(&unreached).await;
+        self.ask_projection(&unreached).await;
         let waits = !unreached.is_empty() && !self.left.is_empty();
         if waits && self.reads.await_reached(self.ctx, &unreached).await {
-            self.from_cache(&[]).await;
-            self.from_projection(&[]).await;
+            self.ask_cache(&[]).await;
+            self.ask_projection(&[]).await;
         }
         self.left.extend(held.iter().cloned());
         self.held = held;
     }
 
-    async fn from_projection(&mut self, unreached: &[Revision]) {
+    async fn ask_projection(&mut self, unreached: &[Revision]) {
         let Some((projection, hop)) = &self.reads.stores.projection else {
             return;
         };
