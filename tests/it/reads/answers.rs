@@ -26,6 +26,7 @@ impl Api {
             record: Arc::<Watched>::clone(&lab.record),
             clock: Arc::<ManualClock>::clone(&lab.clock),
             uids: Arc::new(UuidV7Source),
+            listener: None,
         };
         let gateway = Arc::new(Gateway::new(Arc::clone(&lab.reads), commands));
         Self { lab, gateway }
