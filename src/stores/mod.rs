@@ -2,10 +2,12 @@
 //!
 //! `RecordStore` is the system of record. Its two adapters are `postgres` and `sqlite`; `sql` has
 //! what they share. `ProjectionStore` holds copies for fast reads, `SessionCache` hot sessions,
-//! `ProjectionSource` is the record store as the projector sees it. Only the composition root (`app`) names an engine.
+//! `ProjectionSource` is the record store as the projector sees it, `ChangeLog` its table of changes.
+//! Only the composition root (`app`) names an engine.
 
 pub mod cache;
 pub mod cql;
+pub mod change_log;
 pub mod error;
 pub mod listing;
 pub mod memory;
@@ -19,6 +21,7 @@ pub mod sql;
 pub mod sqlite;
 
 pub use cache::SessionCache;
+pub use change_log::ChangeLog;
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{SessionFilter, SessionListing, SessionOrder, TurnSearch};
 pub use projection::ProjectionStore;

@@ -5,6 +5,7 @@
 //! `stores::postgres::statements` and `stores::sqlite::statements`. Knows no connection.
 
 pub mod columns;
+pub mod log;
 pub mod record;
 pub mod records;
 pub mod score;

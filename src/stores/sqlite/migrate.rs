@@ -36,6 +36,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "projection",
         sql: include_str!("../../../migrations/sqlite/0003_projection.sql"),
     },
+    Migration {
+        version: 4,
+        name: "change_log",
+        sql: include_str!("../../../migrations/sqlite/0004_change_log.sql"),
+    },
 ];
 
 /// Version of the newest migration.

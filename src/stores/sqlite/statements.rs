@@ -5,6 +5,7 @@
 //! and greatest values, so that the index serves every page.
 
 use crate::stores::sql::Statement;
+use crate::stores::sql::log::{LogPurgeRecord, LogRecord, LogStepRecord, LogTurnRecord};
 use crate::stores::sql::records::{
     PromptRecord, RevRecord, SessionRecord, StepHeadRecord, StepRecord, TurnHitRecord, TurnRecord,
     TurnSessionRecord, UidRecord,
@@ -312,4 +313,41 @@ statements! { SOURCE:
     /// The number of sessions, if none was ever deleted: counting them would read them all.
     SESSION_COUNT_ESTIMATE(&["count"]) = "
         select coalesce(max(rowid), 0) as count from sessions";
+}
+
+statements! { LOG:
+    /// Number of the last change, also of one that was removed, and of the first that is there.
+    LOG_ENDS(&["last", "first"]) = "
+        select coalesce((select max(seq) from sqlite_sequence where name = 'change_log'), 0) as last,
+            (select min(seq) from change_log) as first";
+
+    /// Entries after `$1` and below `$2`, `$3` at most.
+    LOG_ENTRIES(LogRecord::COLUMNS) = "
+        select seq as place, seq, entity, uid, idx, purge_id as reference
+        from change_log where seq > $1 and seq < $2 order by seq limit $3";
+
+    /// Removes entries below `$1`, `$2` at most, oldest first.
+    LOG_FORGET(&[]) = "
+        delete from change_log
+        where seq < $1 and seq < (select min(seq) from change_log) + $2";
+
+    /// Turns `$1` with their prompts.
+    LOG_TURNS(LogTurnRecord::COLUMNS) = concat!(
+        "select ", human_columns!(), ", prompt
+        from human_turns where uid in (select value from json_each($1))
+        union all
+        select ", agent_columns!(), ", null as prompt
+        from agent_turns where uid in (select value from json_each($1))");
+
+    /// Steps `$1`, a list of `[turn, idx]`, with their addresses.
+    LOG_STEPS(LogStepRecord::COLUMNS) = "
+        select s.agent_turn_uid, s.idx, s.tpe, s.content, s.created_at, s.rev, s.session_uid,
+            s.turn_seq
+        from json_each($1) k join steps s
+            on s.agent_turn_uid = k.value ->> 0 and s.idx = k.value ->> 1";
+
+    /// Purges `$1`.
+    LOG_PURGES(LogPurgeRecord::COLUMNS) = "
+        select kind, session_uid, seq, uid, idx, account_uid, created_at, rev, id
+        from purge_log where id in (select value from json_each($1))";
 }

@@ -3,5 +3,6 @@
 mod cache;
 pub(crate) mod contract;
 mod postgres;
+pub(crate) mod source;
 mod sqlite;
 mod statements;

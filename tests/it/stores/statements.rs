@@ -40,6 +40,7 @@ async fn every_statement_is_accepted_by_sqlite() {
         [
             sql::source::SOURCE,
             sql::statements::SHARED,
+            sqlite::statements::LOG,
             sqlite::statements::READS,
             sqlite::statements::SOURCE,
             sqlite::statements::WRITES,
@@ -56,6 +57,7 @@ async fn every_statement_is_accepted_by_postgres() {
         [
             sql::source::SOURCE,
             sql::statements::SHARED,
+            postgres::statements::log::LOG,
             postgres::statements::numbering::NUMBERING,
             postgres::statements::reads::READS,
             postgres::statements::source::SOURCE,

@@ -37,6 +37,14 @@ impl SqliteFixture {
         }
     }
 
+    /// Another process's store on the same file.
+    pub(crate) async fn second(&self) -> SqliteRecordStore {
+        let clock = Arc::<ManualClock>::clone(&self.clock);
+        SqliteRecordStore::open(SqliteOptions::file(self.path()), clock)
+            .await
+            .unwrap()
+    }
+
     /// The database file, for a second connection beside the store's.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("record.db")

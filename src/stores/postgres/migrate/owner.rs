@@ -53,9 +53,11 @@ pub(super) async fn script(session: &mut Session, owners: &[String]) -> StoreRes
         sql,
         "\ngrant usage on schema {schema} to {role};\n\
          grant select, insert, update, delete on sessions, human_turns, agent_turns, steps, scores, \
-         metadata, idempotency_keys, purge_log, projection_jobs, dead_letters, projection_progress \
-         to {role};\n\
-         grant select on turngraph_migrations to {role};\n"
+         metadata, idempotency_keys, purge_log, projection_jobs, dead_letters, projection_progress, \
+         change_log to {role};\n\
+         grant select on turngraph_migrations to {role};\n\
+         grant execute on function turngraph_change_log_on(text), turngraph_change_log_off(text) \
+         to {role};\n"
     )
     .expect("writing to a string does not fail");
     Ok(PlannedStep {

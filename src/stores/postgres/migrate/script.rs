@@ -24,6 +24,7 @@ migrations! {
     5 "indexes",
     6 "triggers",
     7 "projection",
+    8 "change_log",
 }
 
 /// One step of a migration.

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sqlx::{Connection, PgConnection};
+use turngraph::cdc::{ChangeFeed, ChangeLogFeed, FeedErrorKind, FeedEvent};
 use turngraph::domain::Timestamp;
 use turngraph::stores::postgres::PgRecordStore;
 use turngraph::stores::record::{SessionPatch, TurnPatch};
-use turngraph::stores::{RecordStore, StoreErrorKind};
+use turngraph::stores::{ProjectionSource, RecordStore, StoreErrorKind};
 
 use super::given::{filled, number, run, run_on, up};
+use crate::cdc::model::Model;
 use crate::support::postgres::Database;
 use crate::support::rows::{human, uid, uids};
 
@@ -45,6 +47,8 @@ struct Progress {
     /// Turns that turngraph has appended.
     own: AtomicU64,
     errors: std::sync::Mutex<Vec<String>>,
+    /// Nothing is written any more.
+    settled: AtomicBool,
     /// Rows inserted minus rows deleted in turns and steps.
     balance: std::sync::atomic::AtomicI64,
 }
@@ -388,6 +392,8 @@ async fn old_programs_go_on_through_adoption_and_after_without_an_error_or_a_los
     );
     wait_for_transactions(&progress, 100, 0).await;
     let store = Arc::new(database.store().await);
+    // Changes begin to be recorded in a table while everybody writes.
+    let listener = tokio::spawn(listen(Arc::clone(&store), Arc::clone(&progress)));
     let own = tokio::spawn(append(Arc::clone(&store), Arc::clone(&progress)));
     let numbering = {
         let (store, progress) = (Arc::clone(&store), Arc::clone(&progress));
@@ -417,6 +423,36 @@ async fn old_programs_go_on_through_adoption_and_after_without_an_error_or_a_los
         "rows inserted less rows deleted"
     );
     verify(&database, &store).await;
+    progress.settled.store(true, Ordering::Relaxed);
+    listener.await.unwrap();
+}
+
+/// Hears every change from the moment on that they are recorded, and holds what it has heard
+/// against the record when all is settled.
+async fn listen(store: Arc<PgRecordStore>, progress: Arc<Progress>) {
+    let log: Arc<dyn turngraph::stores::ChangeLog> = Arc::<PgRecordStore>::clone(&store);
+    let mut feed = ChangeLogFeed::open(log).await.unwrap();
+    let gap = feed.next().await.unwrap_err();
+    assert_eq!(gap.kind, FeedErrorKind::Gap, "there were rows before");
+    let mut model = Model::default();
+    model.fill(&*store).await;
+    let mut end = None;
+    loop {
+        if end.is_none() && progress.settled.load(Ordering::Relaxed) {
+            end = Some(store.position().await.unwrap().value);
+        }
+        match feed.next().await.unwrap() {
+            FeedEvent::Change(change) => model.apply(change, &*store).await,
+            FeedEvent::Unreadable { row, problem, .. } => panic!("{row}: {problem}"),
+            FeedEvent::Commit { position, .. } | FeedEvent::Idle { position, .. } => {
+                feed.acknowledge(position).await.unwrap();
+                if end.is_some_and(|end| position >= end) {
+                    break;
+                }
+            }
+        }
+    }
+    model.assert_is(&*store).await;
 }
 
 const ROW_COUNT: &str = "select (select count(*) from human_turns)

@@ -1,6 +1,8 @@
 //! `ProjectionSource` on PostgreSQL: rows of any account, and a lease that dies with its
 //! connection.
 
+mod log;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

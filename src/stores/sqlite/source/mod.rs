@@ -1,6 +1,8 @@
 //! `ProjectionSource` on SQLite: rows of any account, and a lease that is a lock on a file beside
 //! the database, which the system takes back when its process ends.
 
+mod log;
+
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
