@@ -14,7 +14,7 @@ use super::failure::setup;
 use crate::cdc::FeedError;
 
 /// Events that wait between the connection and the reader. Few, because each may be a row of many
-/// megabytes; more gained nothing when measured.
+/// megabytes; enough that neither side waits for every single row.
 const BUFFERED_EVENTS: usize = 256;
 
 /// What the connections set: text forms that do not depend on the server's settings.
