@@ -6,8 +6,8 @@
 //! Only the composition root (`app`) names an engine.
 
 pub mod cache;
-pub mod cql;
 pub mod change_log;
+pub mod cql;
 pub mod error;
 pub mod listing;
 pub mod memory;

@@ -1,11 +1,10 @@
 //! From options to a connected driver session, and the deadlines that statements run under.
 
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -14,7 +13,7 @@ use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::Consistency;
 
 use super::error::{connect_error, failure};
-use super::options::{CqlOptions, ReadConsistency, TlsFiles};
+use super::options::{CqlOptions, ReadConsistency};
 use crate::stores::StoreErrorKind;
 use crate::stores::record::StoreResult;
 
@@ -85,7 +84,7 @@ fn profile(options: &CqlOptions) -> scylla::client::execution_profile::Execution
 
 /// Connects; the error says why not, and what to do.
 pub(super) async fn connect(options: &CqlOptions) -> StoreResult<Session> {
-    let tls = options.tls.as_ref().map(tls_config).transpose()?;
+    let tls = options.tls.as_ref().map(tls::tls_config).transpose()?;
     let mut builder = SessionBuilder::new()
         .known_nodes(&options.hosts)
         .tls_context(tls)
@@ -140,38 +139,4 @@ pub(super) fn is_scylla(session: &Session) -> bool {
         .get_nodes_info()
         .iter()
         .any(|node| node.sharder().is_some())
-}
-
-fn tls_config(files: &TlsFiles) -> StoreResult<Arc<ClientConfig>> {
-    let wrong = |message: String| failure(StoreErrorKind::Unavailable, "tls", message);
-    let certificates = |path: &std::path::Path| {
-        CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| wrong(format!("{} is no PEM file: {error}", path.display())))
-    };
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates(&files.authorities)?);
-    if added == 0 {
-        let path = files.authorities.display();
-        return Err(wrong(format!(
-            "{path} holds no certificate of an authority"
-        )));
-    }
-    let builder =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots);
-    let config = match &files.client {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let shown = key.display();
-            let secret = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| wrong(format!("{shown} is no PEM file with a key: {error}")))?;
-            builder
-                .with_client_auth_cert(certificates(certificate)?, secret)
-                .map_err(|error| wrong(format!("{shown} does not fit cert=: {error}")))?
-        }
-    };
-    Ok(Arc::new(config))
 }
