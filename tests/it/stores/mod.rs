@@ -3,6 +3,7 @@
 mod cache;
 pub(crate) mod contract;
 mod postgres;
+mod projection;
 pub(crate) mod source;
 mod sqlite;
 mod statements;

@@ -55,6 +55,8 @@ pub(super) struct Place {
     token: i64,
     options: &'static [&'static str],
     auto_bootstrap: bool,
+    /// Users must log in and have only the rights that they were given.
+    guarded: bool,
 }
 
 impl Place {
@@ -68,6 +70,7 @@ impl Place {
             token: 0,
             options: &["-Dcassandra.ring_delay_ms=0"],
             auto_bootstrap: true,
+            guarded: false,
         }
     }
 
@@ -98,6 +101,7 @@ impl Place {
                 ],
             },
             auto_bootstrap: index == 0,
+            guarded: false,
         });
         places.collect()
     }
@@ -114,6 +118,15 @@ impl Place {
             auto_bootstrap,
             ..
         } = self;
+        let guards = match self.guarded {
+            true => {
+                "authenticator: PasswordAuthenticator\n\
+                 authorizer: CassandraAuthorizer\n\
+                 permissions_validity: 100ms\n\
+                 roles_validity: 100ms\n"
+            }
+            false => "",
+        };
         format!(
             "cluster_name: tests\n\
              num_tokens: 1\n\
@@ -147,7 +160,8 @@ impl Place {
              disk_access_mode: standard\n\
              read_request_timeout: 10s\n\
              range_request_timeout: 20s\n\
-             write_request_timeout: 10s\n"
+             write_request_timeout: 10s\n\
+             {guards}"
         )
     }
 }
@@ -179,6 +193,15 @@ impl Node {
         };
         node.restart();
         node
+    }
+
+    /// Starts a node that asks for a login and knows only the administrator `cassandra` with the
+    /// password `cassandra`, who comes to be a moment after the port is open.
+    pub(crate) fn start_guarded() -> Self {
+        Self::start(Place {
+            guarded: true,
+            ..Place::alone()
+        })
     }
 
     /// Starts the process on the directory as it is and waits until it takes connections.
