@@ -1,6 +1,7 @@
 //! The composition root: the only module that names concrete stores.
 
 mod examples;
+mod layouts;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. `main` parses; everything else is below here.
 
+mod bench;
 mod config;
 mod dev;
 mod doctor;
@@ -91,6 +92,9 @@ enum Command {
     /// The settings in force.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Measure on real servers what the documentation says.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// The version of the program.
     Version,
 }
@@ -119,6 +123,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Doctor => doctor::run(&settings, common.json).await,
         Command::Schema(command) => schema::run(&command),
         Command::Config(command) => config::run(&command, &printed, common.json),
+        Command::Bench(command) => bench::run(command, &settings, common.json).await,
         Command::Version => {
             output::line(format_args!("turngraph {}", env!("CARGO_PKG_VERSION")))?;
             Ok(0)

@@ -9,6 +9,7 @@ mod connect;
 mod encode;
 mod error;
 mod flights;
+pub mod layouts;
 mod listing;
 mod options;
 mod read;
