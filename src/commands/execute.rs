@@ -16,7 +16,7 @@ use crate::stores::record::IdempotencyRecord;
 use crate::stores::{StoreError, StoreErrorKind};
 
 /// Attempts of one command at most.
-const ATTEMPTS_MAX: u32 = 8;
+pub(super) const ATTEMPTS_MAX: u32 = 8;
 
 /// Longest wait before the second attempt; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(8);
@@ -221,7 +221,7 @@ fn places(graph: &SessionGraph, subject: &Subject) -> Option<Places> {
 
 /// Between a half and the whole of the step, so that two that collided do not collide again. The
 /// fresh key is the source of chance.
-fn backoff(failed: u32, chance: &Uid) -> Duration {
+pub(super) fn backoff(failed: u32, chance: &Uid) -> Duration {
     let step = BACKOFF_FIRST * 2u32.pow(failed - 1);
     // FNV-1a; the random bits of a key are spread over all of its bytes.
     let hash = chance

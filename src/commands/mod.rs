@@ -12,6 +12,7 @@
 
 mod attempt;
 mod commit;
+pub mod erasure;
 mod error;
 mod execute;
 mod idempotency;

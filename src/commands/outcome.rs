@@ -141,6 +141,8 @@ user_error_codes! {
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH",
     /// More than one request, or one session, may hold.
     LimitExceeded = "LIMIT_EXCEEDED",
+    /// The account was erased for good, and nothing can be created in it any more.
+    AccountErased = "ACCOUNT_ERASED",
 }
 
 #[cfg(test)]

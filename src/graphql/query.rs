@@ -16,6 +16,7 @@ use super::status::{Status, status};
 use super::types::account::{Account, AccountOf, Sessions, SessionsArgs, sessions};
 use super::types::branch::BranchOf;
 use super::types::connection::Connection;
+use super::types::erasure::Erasure;
 use super::types::node::{Node, NodeOf};
 use super::types::page::SEARCH;
 use super::types::session::Session;
@@ -86,6 +87,13 @@ impl Entity for Query {
         )
         .needs(|n| n.graph = true)
         .doc("Turns whose prompt or text contains all these words, newest first.");
+        t.field_with::<NodeArgs, Part<Option<Obj<Erasure>>>>("erasure", |At(env), a| {
+            match a.id.strip_prefix("Erasure:").map(Uid::parse) {
+                Some(Ok(uid)) => env.erasure(&uid),
+                _ => Ok(None),
+            }
+        })
+        .doc("The receipt of `purgeSession` or `eraseAccount`; null when there is none.");
         t.field_with::<DiffArgs, Part<Option<Obj<BranchDiff>>>>("branchDiff", |At(env), args| {
             diff(env, args)
         })

@@ -30,6 +30,7 @@ use crate::domain::{Clock, SessionGraph, SessionRow, StepRow, Uid};
 use crate::stores::{ProjectionSource, ProjectionStore, RecordStore, SessionCache};
 
 pub use crate::stores::StoreKind as Source;
+pub use crate::stores::erasure::{ErasedIn, Erasure};
 pub use crate::stores::error::{StoreError as ReadError, StoreErrorKind as ReadErrorKind};
 pub use crate::stores::listing::{SessionFilter, SessionOrder};
 pub use builder::Replica;
@@ -172,6 +173,17 @@ impl Stores {
 }
 
 impl Reads {
+    /// A receipt of the account; always the record store's.
+    pub async fn erasure(&self, ctx: &ReadContext, receipt: &Uid) -> ReadResult<Option<Erasure>> {
+        match self.stores.record.erasures() {
+            Some(erasures) => {
+                self.guarded(ctx, erasures.erasure(ctx.account(), receipt))
+                    .await
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Sessions without their turns.
     pub async fn sessions(&self, ctx: &ReadContext, uids: &[Uid]) -> Answers<SessionFound> {
         let loaded = self.load(ctx, uids, router::Want::Row).await;

@@ -8,6 +8,7 @@
 pub mod cache;
 pub mod change_log;
 pub mod cql;
+pub mod erasure;
 pub mod error;
 pub mod listing;
 pub mod memory;
@@ -22,6 +23,7 @@ pub mod sqlite;
 
 pub use cache::SessionCache;
 pub use change_log::ChangeLog;
+pub use erasure::ErasureStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use listing::{SessionFilter, SessionListing, SessionOrder, TurnSearch};
 pub use projection::ProjectionStore;

@@ -179,6 +179,11 @@ pub trait RecordStore: Send + Sync + 'static {
     /// Starts a transaction that may write.
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>>;
 
+    /// What removes for good, where this store can; both engines can.
+    fn erasures(&self) -> Option<&dyn super::erasure::ErasureStore> {
+        None
+    }
+
     /// Closes all connections after the statements under way have ended.
     async fn close(&self);
 }
@@ -195,7 +200,7 @@ pub trait RecordTransaction: Send {
 
     /// Inserts a session and locks it. Returns its `rev`: `session.rev`, or one more than that
     /// of the purge where the key was purged before. `Ok(None)` when the key is taken, by
-    /// whatever account.
+    /// whatever account, or the account was erased and is blocked.
     async fn session_insert(&mut self, session: &SessionRow) -> StoreResult<Option<i64>>;
 
     /// Changes a locked session; returns its new `rev`.

@@ -358,6 +358,11 @@ impl<'a> Importer<'a> {
                 report.skip(at, SkipKind::Present, nodes, reason);
                 return Ok(false);
             }
+            Written::Erased => {
+                let reason = "erased: nothing is written in this account any more".to_owned();
+                report.skip(at, SkipKind::Erased, nodes, reason);
+                return Ok(false);
+            }
             Written::Refused(reason) => {
                 report.skip(at, SkipKind::Broken, nodes, reason);
                 return Ok(false);

@@ -80,6 +80,8 @@ pub enum SkipKind {
     Present,
     /// It cannot be read or stored.
     Broken,
+    /// Its account was erased for good.
+    Erased,
 }
 
 /// Something that was put right and imported.

@@ -39,6 +39,8 @@ pub(in crate::transfer) enum Written {
     Completed(Added),
     /// The session was there with all of it.
     Present,
+    /// The account was erased for good, and nothing may be written in it any more.
+    Erased,
     /// Its keys belong to something else. Says what to do.
     Refused(String),
 }
@@ -81,7 +83,15 @@ async fn attempt_write(
         ..session.clone()
     };
     let Some(rev) = tx.session_insert(&row).await? else {
-        return Ok(refused(&session.uid));
+        drop(tx);
+        let blocked = match record.erasures() {
+            Some(erasures) => erasures.account_blocked(account).await?,
+            None => false,
+        };
+        return Ok(match blocked {
+            true => Written::Erased,
+            false => refused(&session.uid),
+        });
     };
     if let Some(uid) = taken(&mut *tx, &conversation.turns).await? {
         return Ok(refused(&uid));

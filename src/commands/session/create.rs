@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::idempotency::{InputHash, Key};
-use crate::commands::outcome::UserErrorCode;
+use crate::commands::outcome::{UserError, UserErrorCode};
 use crate::commands::rules::{self, Faults};
 use crate::commands::turn::human_row;
 use crate::commands::{CommandResult, Commands, Outcome, WrittenRows};
@@ -128,6 +128,16 @@ impl Commands {
             first: input.first_prompt.map(|prompt| (self.uids.next(), prompt)),
         };
         let outcome = self.run(account, &command, key.as_ref()).await?;
+        if let Outcome::Refused(errors) = &outcome
+            && errors
+                .iter()
+                .any(|error| error.code == UserErrorCode::Conflict)
+            && self.is_blocked(account, Create::NAME).await?
+        {
+            let message = "this account was erased for good; use another account";
+            let error = UserError::new(UserErrorCode::AccountErased, &[], message);
+            return Ok(Outcome::Refused(vec![error]));
+        }
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.first())))
     }
 }

@@ -11,8 +11,8 @@ use crate::graphql::engine::{Failure, Needs};
 use crate::graphql::error::failure_of;
 use crate::graphql::mutation::{Command, Outcome};
 use crate::reads::{
-    BodyKind, ListingPage, ListingRequest, Origin, SearchPage, SearchRequest, SessionFilter,
-    SystemState,
+    BodyKind, Erasure, ListingPage, ListingRequest, Origin, SearchPage, SearchRequest,
+    SessionFilter, SystemState,
 };
 
 use super::load::{Data, Known};
@@ -242,6 +242,21 @@ impl<'a> Env<'a> {
                 let mut misses = self.misses.borrow_mut();
                 within_lists(self.data.searches_len() + misses.searches.len())?;
                 want(&mut misses.searches, request.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// A receipt of the account.
+    pub(crate) fn erasure(&'a self, uid: &Uid) -> Looked<'a, &'a Erasure> {
+        match self.data.erasure(uid) {
+            Some(Known::Here(erasure)) => Ok(Some(erasure)),
+            Some(Known::Missing) => Ok(None),
+            Some(Known::Failed(kind)) => Err(failure_of(*kind)),
+            None => {
+                let mut misses = self.misses.borrow_mut();
+                within_lists(self.data.erasures_len() + misses.erasures.len())?;
+                want(&mut misses.erasures, uid.clone());
                 Ok(None)
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::domain::{Consistency, SessionGraph, SessionRow, Uid};
 use crate::reads::{
-    Body, BodyKind, BodyWant, ListingPage, ListingRequest, Origin, ReadErrorKind, SearchPage,
-    SearchRequest, SessionFilter, SessionWithGraph, SystemState,
+    Body, BodyKind, BodyWant, Erasure, ListingPage, ListingRequest, Origin, ReadErrorKind,
+    SearchPage, SearchRequest, SessionFilter, SessionWithGraph, SystemState,
 };
 
 use super::misses::Misses;
@@ -44,6 +44,7 @@ pub(crate) struct Data {
     status: Option<SystemState>,
     consistency: Consistency,
     reason: Option<String>,
+    erasures: HashMap<Uid, Known<Erasure>>,
 }
 
 impl Data {
@@ -61,6 +62,7 @@ impl Data {
             status: None,
             consistency,
             reason: None,
+            erasures: HashMap::new(),
         }
     }
 
@@ -116,6 +118,14 @@ impl Data {
 
     pub(super) fn searches_len(&self) -> usize {
         self.searches.len()
+    }
+
+    pub(super) fn erasure(&self, uid: &Uid) -> Option<&Known<Erasure>> {
+        self.erasures.get(uid)
+    }
+
+    pub(super) fn erasures_len(&self) -> usize {
+        self.erasures.len()
     }
 
     pub(super) fn count(

@@ -24,6 +24,8 @@ pub(crate) struct Misses {
     pub(crate) searches: Vec<SearchRequest>,
     /// How the stores are.
     pub(crate) status: bool,
+    /// Receipts of erasures.
+    pub(crate) erasures: Vec<Uid>,
 }
 
 impl Misses {
@@ -37,6 +39,7 @@ impl Misses {
             && self.counts.is_empty()
             && self.searches.is_empty()
             && !self.status
+            && self.erasures.is_empty()
     }
 }
 

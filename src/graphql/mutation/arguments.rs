@@ -9,7 +9,7 @@ use crate::commands::{UserError, UserErrorCode};
 use crate::domain::Uid;
 use crate::graphql::engine::CheckedArgs;
 use crate::graphql::ids::GlobalId;
-use crate::graphql::scalars::JsonScalar;
+use crate::graphql::scalars::{JsonScalar, UidScalar};
 
 use super::command::Command;
 use super::inputs::{
@@ -111,6 +111,27 @@ arguments! {
         id: ID,
     }
     |a| Ok(Command::DeleteSession(session(&a.id, &["id"])?))
+}
+
+arguments! {
+    /// Arguments of `purgeSession`.
+    PurgeSessionArgs {
+        /// Id of the session.
+        id: ID,
+    }
+    |a| Ok(Command::PurgeSession(session(&a.id, &["id"])?))
+}
+
+arguments! {
+    /// Arguments of `eraseAccount`.
+    EraseAccountArgs {
+        /// Key of your account, so that nobody does this by mistake.
+        uid: UidScalar,
+        /// Whether nothing can be created or imported in the account any more.
+        #[graphql(default = false)]
+        block: bool,
+    }
+    |a| Ok(Command::EraseAccount(a.uid.0, a.block))
 }
 
 arguments! {

@@ -1,5 +1,6 @@
 //! `Command`, what a mutation field wants done, and `Outcome`, what came of it.
 
+use crate::commands::erasure::{Erased, ErasureResult};
 use crate::commands::session::{CreateSession, ForkSession};
 use crate::commands::step::AppendSteps;
 use crate::commands::turn::{AppendAgentTurn, AppendHumanTurn};
@@ -19,6 +20,8 @@ pub(crate) enum Command {
     RenameSession(Uid, Option<String>),
     DeleteSession(Uid),
     RestoreSession(Uid),
+    PurgeSession(Uid),
+    EraseAccount(String, bool),
     ForkSession(ForkSession, Option<String>),
     AppendHumanTurn(AppendHumanTurn, Option<String>),
     AppendAgentTurn(AppendAgentTurn, Option<String>),
@@ -55,6 +58,8 @@ pub(crate) enum Outcome {
         /// Reading at least this shows the write.
         revision: Revision,
     },
+    /// It is removed for good.
+    Erased(Box<Erased>),
     /// The caller must put something right.
     Refused(Vec<UserError>),
     /// The store failed.
@@ -81,6 +86,10 @@ impl Command {
             }
             Self::RestoreSession(uid) => {
                 finish(on.restore_session(account, uid).await, data, |()| Session)
+            }
+            Self::PurgeSession(uid) => finish_erasure(on.purge_session(account, &uid).await),
+            Self::EraseAccount(uid, block) => {
+                finish_erasure(on.erase_account(account, &uid, block).await)
             }
             Self::ForkSession(input, key) => finish(
                 on.fork_session(account, input, key.as_deref()).await,
@@ -134,14 +143,24 @@ fn finish<T>(
             }
         }
         Ok(commands::Outcome::Refused(errors)) => Outcome::Refused(errors),
-        Err(error) => {
-            tracing::error!(
-                command = error.command,
-                error = %error.source,
-                kind = ?error.kind(),
-                "a command failed"
-            );
-            Outcome::Failed(failure_of(error.kind()))
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn finish_erasure(answer: ErasureResult) -> Outcome {
+    match answer {
+        Ok(commands::Outcome::Done(erased)) => Outcome::Erased(Box::new(erased)),
+        Ok(commands::Outcome::Refused(errors)) => Outcome::Refused(errors),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &CommandError) -> Outcome {
+    tracing::error!(
+        command = error.command,
+        error = %error.source,
+        kind = ?error.kind(),
+        "a command failed"
+    );
+    Outcome::Failed(failure_of(error.kind()))
 }

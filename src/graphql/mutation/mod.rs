@@ -14,14 +14,15 @@ use super::engine::{At, CheckedArgs, Entity, Failure, FieldDef, Obj, Part, Type}
 use super::query::RootV;
 use arguments::{
     ActivateTurnArgs, AppendAgentTurnArgs, AppendHumanTurnArgs, AppendStepsArgs, CreateSessionArgs,
-    DeleteSessionArgs, DeleteTurnArgs, ForkSessionArgs, IntoCommand, RateAgentTurnArgs,
-    RenameSessionArgs, RestoreSessionArgs, RestoreTurnArgs, UpdateStepArgs,
+    DeleteSessionArgs, DeleteTurnArgs, EraseAccountArgs, ForkSessionArgs, IntoCommand,
+    PurgeSessionArgs, RateAgentTurnArgs, RenameSessionArgs, RestoreSessionArgs, RestoreTurnArgs,
+    UpdateStepArgs,
 };
 use payload::{
     ActivateTurnPayload, AppendAgentTurnPayload, AppendHumanTurnPayload, AppendStepsPayload,
-    CreateSessionPayload, DeleteSessionPayload, DeleteTurnPayload, ForkSessionPayload, PayloadOf,
-    PayloadV, RateAgentTurnPayload, RenameSessionPayload, RestoreSessionPayload,
-    RestoreTurnPayload, UpdateStepPayload,
+    CreateSessionPayload, DeleteSessionPayload, DeleteTurnPayload, EraseAccountPayload,
+    ForkSessionPayload, PayloadOf, PayloadV, PurgeSessionPayload, RateAgentTurnPayload,
+    RenameSessionPayload, RestoreSessionPayload, RestoreTurnPayload, UpdateStepPayload,
 };
 
 /// The mutation root.
@@ -38,6 +39,7 @@ impl Entity for Mutation {
              A request's body has at most 40 MiB.",
         );
         sessions(t);
+        erasures(t);
         turns(t);
     }
 }
@@ -53,6 +55,15 @@ fn sessions(t: &mut Type<Mutation>) {
         .doc("Brings a deleted session back.");
     command::<ForkSessionArgs, ForkSessionPayload>(t, "forkSession")
         .doc("A new session that begins with a copy of the turns up to `turnId`.");
+}
+
+fn erasures(t: &mut Type<Mutation>) {
+    command::<PurgeSessionArgs, PurgeSessionPayload>(t, "purgeSession").doc(
+        "Removes a session for good, deleted or not, from every store. There is no way back; \
+              asked again, it answers with the receipt of the first time.",
+    );
+    command::<EraseAccountArgs, EraseAccountPayload>(t, "eraseAccount")
+        .doc("Removes everything of your account for good, from every store.");
 }
 
 fn turns(t: &mut Type<Mutation>) {

@@ -8,9 +8,11 @@ use crate::graphql::data::{Env, SessionView, StepView, TurnView};
 use crate::graphql::engine::{At, Entity, Failure, Obj, Str, Type, View, leaf};
 use crate::graphql::ids::{Id, IdOf};
 use crate::graphql::scalars::Rev;
+use crate::graphql::types;
 use crate::graphql::types::session::Session;
 use crate::graphql::types::step::Step;
 use crate::graphql::types::turn::{AgentTurn, HumanTurn, Turn};
+use crate::reads::Erasure;
 
 use super::command::{Outcome, Subject};
 
@@ -97,6 +99,14 @@ impl<'a> PayloadOf<'a> {
     fn revision(self) -> Option<&'a Revision> {
         match self.outcome {
             Some(Outcome::Done { revision, .. }) => Some(revision),
+            Some(Outcome::Erased(erased)) => Some(&erased.revision),
+            _ => None,
+        }
+    }
+
+    fn erasure(self) -> Option<&'a Erasure> {
+        match self.outcome {
+            Some(Outcome::Erased(erased)) => Some(&erased.erasure),
             _ => None,
         }
     }
@@ -141,6 +151,11 @@ fn session_field<T: Entity<V = PayloadV>>(t: &mut Type<T>) {
         .doc("The session after the write; null where nothing was written.");
 }
 
+fn erasure_field<T: Entity<V = PayloadV>>(t: &mut Type<T>) {
+    t.field::<Option<Obj<types::erasure::Erasure>>>("erasure", |At(p)| p.erasure())
+        .doc("The receipt; that of the first time where it was gone already.");
+}
+
 payload!(CreateSessionPayload, "createSession", |t| {
     session_field(t);
     t.field::<Option<Obj<HumanTurn>>>("humanTurn", |At(p)| p.turn())
@@ -156,6 +171,12 @@ payload!(DeleteSessionPayload, "deleteSession", |t| {
     })
     .doc("Id of the session that is deleted now.");
     session_field(t);
+});
+payload!(PurgeSessionPayload, "purgeSession", |t| {
+    erasure_field(t);
+});
+payload!(EraseAccountPayload, "eraseAccount", |t| {
+    erasure_field(t);
 });
 payload!(RestoreSessionPayload, "restoreSession", |t| {
     session_field(t);
@@ -247,6 +268,8 @@ codes! {
     IdempotencyMismatch,
     /// More than one request, or one session, may hold.
     LimitExceeded,
+    /// The account was erased for good, and nothing can be created in it any more.
+    AccountErased,
 }
 
 leaf!(

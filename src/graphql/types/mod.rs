@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod branch;
 pub(crate) mod connection;
+pub(crate) mod erasure;
 pub(crate) mod node;
 pub(crate) mod outline;
 pub(crate) mod page;

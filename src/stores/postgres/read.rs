@@ -12,6 +12,7 @@ use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
 use crate::domain::{SessionRow, StepRow, Timestamp, Uid};
 use crate::stores::StoreKind;
+use crate::stores::erasure::ErasureStore;
 use crate::stores::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};
 use crate::stores::record::{
     IdempotencyRecord, RecordStore, RecordTransaction, SessionTurn, StoreHealth, StoreResult,
@@ -186,6 +187,10 @@ impl RecordStore for PgRecordStore {
             transaction,
             self.connections.clone(),
         )))
+    }
+
+    fn erasures(&self) -> Option<&dyn ErasureStore> {
+        Some(self)
     }
 
     async fn close(&self) {

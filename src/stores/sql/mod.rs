@@ -5,6 +5,7 @@
 //! `stores::postgres::statements` and `stores::sqlite::statements`. Knows no connection.
 
 pub mod columns;
+pub mod erasure;
 pub mod log;
 pub mod record;
 pub mod records;

@@ -41,6 +41,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "change_log",
         sql: include_str!("../../../migrations/sqlite/0004_change_log.sql"),
     },
+    Migration {
+        version: 5,
+        name: "erasure",
+        sql: include_str!("../../../migrations/sqlite/0005_erasure.sql"),
+    },
 ];
 
 /// Version of the newest migration.

@@ -10,6 +10,7 @@ use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
 use crate::domain::{SessionRow, StepRow, Uid};
 use crate::stores::StoreKind;
+use crate::stores::erasure::ErasureStore;
 use crate::stores::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};
 use crate::stores::record::{
     IdempotencyRecord, RecordStore, RecordTransaction, SessionTurn, StoreHealth, StoreResult,
@@ -164,6 +165,10 @@ impl RecordStore for SqliteRecordStore {
 
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>> {
         self.begin_write().await
+    }
+
+    fn erasures(&self) -> Option<&dyn ErasureStore> {
+        Some(self)
     }
 
     async fn close(&self) {

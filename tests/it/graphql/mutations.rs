@@ -1,8 +1,8 @@
 //! Mutations: one after another, each with a payload of the state right after it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::{ACCOUNT, Api};
 
 #[tokio::test]
 async fn each_mutation_sees_those_before_it_and_its_payload_none_after_it() {
@@ -170,5 +170,75 @@ async fn a_retry_with_the_same_key_answers_the_same_and_another_input_is_refused
     assert_eq!(
         api.data("{sessions{nodes{uid}}}").await["sessions"]["nodes"],
         json!([{"uid": "n0"}])
+    );
+}
+
+#[tokio::test]
+async fn a_purged_session_is_gone_and_its_receipt_can_be_read_again() {
+    let api = Api::with_conversation().await;
+    let purge = "mutation{purgeSession(id:\"Session:s\"){
+        erasure{id sessionId sessions state requestedAt stores{store state at}}
+        revision userErrors{code path}}}";
+    let first = api.data(purge).await;
+    let payload = &first["purgeSession"];
+    assert_eq!(payload["userErrors"], json!([]));
+    assert!(payload["revision"].as_str().unwrap().starts_with("r1."));
+    let receipt = &payload["erasure"];
+    assert_eq!(receipt["sessionId"], "Session:s");
+    assert_eq!(receipt["sessions"], 1);
+    assert_eq!(receipt["state"], "DONE", "there are no copies");
+    assert_eq!(receipt["stores"][0]["store"], "RECORD");
+    assert_eq!(receipt["stores"][0]["at"], receipt["requestedAt"]);
+    // Asked again, by whatever client: the same receipt.
+    assert_eq!(api.data(purge).await, first);
+    let read = format!(
+        "{{erasure(id:{}){{id sessionId sessions state requestedAt stores{{store state at}}}}
+        session(id:\"Session:s\"){{uid}} node(id:\"HumanTurn:s-q1\"){{id}}
+        other:erasure(id:\"Session:s\"){{id}}}}",
+        receipt["id"]
+    );
+    let data = api.data(&read).await;
+    assert_eq!(data["erasure"], *receipt);
+    for gone in ["session", "node", "other"] {
+        assert_eq!(data[gone], Value::Null, "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn an_erased_account_is_empty_and_may_be_blocked() {
+    let api = Api::with_conversation().await;
+    let erase = |block: bool| {
+        format!(
+            "mutation{{eraseAccount(uid:\"{ACCOUNT}\",block:{block}){{
+            erasure{{id sessionId sessions}} userErrors{{code path}}}}}}"
+        )
+    };
+    let create =
+        "mutation{createSession(input:{title:\"again\"}){session{title} userErrors{code}}}";
+    let data = api.data(&erase(false)).await;
+    let receipt = &data["eraseAccount"]["erasure"];
+    assert_eq!(
+        (&receipt["sessionId"], &receipt["sessions"]),
+        (&Value::Null, &json!(1))
+    );
+    assert_eq!(api.data(&erase(false)).await, data, "nothing came since");
+    assert_eq!(
+        api.data("{sessions{totalCount{count}}}").await["sessions"]["totalCount"]["count"],
+        0
+    );
+    let made = api.data(create).await;
+    assert_eq!(made["createSession"]["session"]["title"], "again");
+    let blocked = api.data(&erase(true)).await;
+    assert_ne!(blocked["eraseAccount"]["erasure"]["id"], receipt["id"]);
+    let refused = api.data(create).await;
+    assert_eq!(
+        refused["createSession"],
+        json!({"session": null, "userErrors": [{"code": "ACCOUNT_ERASED"}]})
+    );
+    let wrong = "mutation{eraseAccount(uid:\"other\"){erasure{id} userErrors{code path}}}";
+    let data = api.data(wrong).await;
+    assert_eq!(
+        data["eraseAccount"],
+        json!({"erasure": null, "userErrors": [{"code": "NOT_FOUND", "path": ["uid"]}]})
     );
 }

@@ -10,7 +10,9 @@ use turngraph::domain::step::StepHead;
 use turngraph::domain::{SessionRow, StepRow, Uid};
 use turngraph::stores::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};
 use turngraph::stores::record::{IdempotencyRecord, SessionTurn, StoreHealth, StoreResult};
-use turngraph::stores::{RecordStore, RecordTransaction, StoreError, StoreErrorKind, StoreKind};
+use turngraph::stores::{
+    ErasureStore, RecordStore, RecordTransaction, StoreError, StoreErrorKind, StoreKind,
+};
 
 /// The store, watched.
 pub(crate) struct Watched {
@@ -81,6 +83,10 @@ macro_rules! reads {
                 self.note(stringify!($name)).await?;
                 self.inner.$name($($argument),*).await
             })*
+
+            fn erasures(&self) -> Option<&dyn ErasureStore> {
+                self.inner.erasures()
+            }
 
             async fn close(&self) {
                 self.inner.close().await;

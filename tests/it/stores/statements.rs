@@ -38,8 +38,10 @@ async fn every_statement_is_accepted_by_sqlite() {
     prepare_all!(
         connection,
         [
+            sql::erasure::ERASURE,
             sql::source::SOURCE,
             sql::statements::SHARED,
+            sqlite::statements::ERASURE,
             sqlite::statements::LOG,
             sqlite::statements::READS,
             sqlite::statements::SOURCE,
@@ -55,8 +57,10 @@ async fn every_statement_is_accepted_by_postgres() {
     prepare_all!(
         connection,
         [
+            sql::erasure::ERASURE,
             sql::source::SOURCE,
             sql::statements::SHARED,
+            postgres::statements::erasure::ERASURE,
             postgres::statements::log::LOG,
             postgres::statements::numbering::NUMBERING,
             postgres::statements::reads::READS,

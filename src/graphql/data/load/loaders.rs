@@ -153,6 +153,15 @@ impl Loader {
             let page = self.reads.search(&self.ctx, request).await;
             data.searches.push((request.clone(), page.map_err(failed)));
         }
+        for uid in &misses.erasures {
+            let read = self.reads.erasure(&self.ctx, uid).await;
+            let known = match read.map_err(failed) {
+                Ok(Some(erasure)) => Known::Here(erasure),
+                Ok(None) => Known::Missing,
+                Err(kind) => Known::Failed(kind),
+            };
+            data.erasures.insert(uid.clone(), known);
+        }
     }
 
     async fn load_bodies(&self, misses: &Misses, data: &mut Data) {

@@ -54,7 +54,7 @@ pub(super) async fn script(session: &mut Session, owners: &[String]) -> StoreRes
         "\ngrant usage on schema {schema} to {role};\n\
          grant select, insert, update, delete on sessions, human_turns, agent_turns, steps, scores, \
          metadata, idempotency_keys, purge_log, projection_jobs, dead_letters, projection_progress, \
-         change_log to {role};\n\
+         change_log, erasures, erasure_stores, erased_accounts, projection_stores to {role};\n\
          grant select on turngraph_migrations to {role};\n\
          grant execute on function turngraph_change_log_on(text), turngraph_change_log_off(text) \
          to {role};\n"

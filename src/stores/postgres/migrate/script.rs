@@ -25,6 +25,7 @@ migrations! {
     6 "triggers",
     7 "projection",
     8 "change_log",
+    9 "erasure",
 }
 
 /// One step of a migration.

@@ -1,6 +1,7 @@
 //! `ProjectionSource` on PostgreSQL: rows of any account, and a lease that dies with its
 //! connection.
 
+mod erasure;
 mod log;
 
 use std::time::Duration;

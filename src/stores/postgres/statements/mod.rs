@@ -5,6 +5,7 @@
 //! page. Two values stand for "not given yet" and are taken care of before a row is shown: `seq`
 //! -1 of a turn and `last_activity_at` infinity of a session that another program has written.
 
+pub mod erasure;
 pub mod log;
 pub mod numbering;
 pub mod reads;

@@ -1,6 +1,7 @@
 //! `ProjectionSource` on SQLite: rows of any account, and a lease that is a lock on a file beside
 //! the database, which the system takes back when its process ends.
 
+mod erasure;
 mod log;
 
 use std::fs::{File, TryLockError};

@@ -27,9 +27,9 @@ async fn a_long_transaction_delays_what_comes_after_it_and_is_named() {
     let mark = f.log.log_look(None).await.unwrap().mark.unwrap();
     assert!(mark.position.value >= commit.value && mark.finished < mark.until);
     let delays = f.log.log_delays(mark.until).await.unwrap();
-    assert_eq!(delays.len(), 1);
-    assert_eq!(delays[0].pid, Some(pid));
-    assert!(delays[0].age.is_some());
+    // Transactions of other tests, in other databases of the server, count too.
+    let named = delays.iter().find(|delay| delay.pid == Some(pid)).unwrap();
+    assert!(named.age.is_some());
     let waited = tokio::time::timeout(std::time::Duration::from_millis(300), async {
         loop {
             match feed.next().await.unwrap() {
@@ -45,7 +45,8 @@ async fn a_long_transaction_delays_what_comes_after_it_and_is_named() {
     sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
     let (changes, _) = told_until(&mut feed, now(&f).await).await;
     assert_eq!(names(&changes), ["session long", "session a"]);
-    assert_eq!(f.log.log_delays(mark.until).await.unwrap(), []);
+    let delays = f.log.log_delays(mark.until).await.unwrap();
+    assert!(delays.iter().all(|delay| delay.pid != Some(pid)));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("SessionConnection", "readInfo"),
     ("TurnConnection", "readInfo"),
     ("Query", "status"),
+    ("Query", "erasure"),
     ("Query", "searchTurns"),
     ("Branch", "title"),
     ("BranchDiff", "textDiff"),

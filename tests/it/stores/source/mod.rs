@@ -1,6 +1,7 @@
 //! The contract of `ProjectionSource`, written once and run on every engine, and what is each
 //! engine's own: rows of other programs, leases that are lost, the publication.
 
+mod erasure;
 mod jobs;
 mod lost;
 mod publication;
@@ -26,6 +27,8 @@ pub(crate) struct SourceFixture {
     pub(crate) record: Fixture,
     /// Address of the database, where it is on a server.
     url: Option<String>,
+    /// File of the database, where it is one.
+    file: Option<std::path::PathBuf>,
 }
 
 impl SourceFixture {
@@ -44,6 +47,7 @@ pub(crate) async fn postgres_fixture() -> SourceFixture {
         second: Arc::new(database.store().await),
         log: Arc::<PgRecordStore>::clone(&store),
         url: Some(database.url()),
+        file: None,
         record: Fixture {
             store,
             clock: Arc::new(ManualClock::at(START)),
@@ -60,6 +64,7 @@ pub(crate) async fn sqlite_fixture() -> SourceFixture {
         second: Arc::new(second),
         log: Arc::<SqliteRecordStore>::clone(&sqlite.store),
         url: None,
+        file: Some(sqlite.path()),
         record: Fixture {
             store: Arc::<SqliteRecordStore>::clone(&sqlite.store),
             clock: Arc::clone(&sqlite.clock),
@@ -73,6 +78,10 @@ macro_rules! source_contract_on {
     ($engine:ident, $open:path) => {
         mod $engine {
             source_contract_on! { @cases $open:
+                erasure::a_blocked_account_gets_no_session_and_others_do,
+                erasure::a_receipt_is_given_once_and_shows_each_store,
+                erasure::nothing_of_a_purged_session_is_left_in_a_table_or_a_file,
+                erasure::what_is_purged_stays_gone_and_what_is_reborn_wins,
                 jobs::a_dead_letter_is_kept_once_counted_and_resolved_with_its_session,
                 jobs::a_role_is_held_by_one_process_until_it_lets_go,
                 jobs::progress_is_noted_replaced_and_forgotten,
