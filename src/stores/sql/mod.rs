@@ -7,6 +7,7 @@
 pub mod columns;
 pub mod erasure;
 pub mod log;
+mod log_records;
 pub mod record;
 pub mod records;
 pub mod score;

@@ -19,34 +19,26 @@ use crate::stores::migration::{
 };
 use crate::stores::record::StoreResult;
 
-/// The migrations in their order.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "record",
-        sql: include_str!("../../../migrations/sqlite/0001_record.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "rules",
-        sql: include_str!("../../../migrations/sqlite/0002_rules.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "projection",
-        sql: include_str!("../../../migrations/sqlite/0003_projection.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "change_log",
-        sql: include_str!("../../../migrations/sqlite/0004_change_log.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "erasure",
-        sql: include_str!("../../../migrations/sqlite/0005_erasure.sql"),
-    },
-];
+macro_rules! migrations {
+    ($($version:literal $name:literal,)*) => {
+        /// The migrations in their order.
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!(
+                "../../../migrations/sqlite/000", $version, "_", $name, ".sql"
+            )),
+        },)*];
+    };
+}
+
+migrations! {
+    1 "record",
+    2 "rules",
+    3 "projection",
+    4 "change_log",
+    5 "erasure",
+}
 
 /// Version of the newest migration.
 pub(super) const VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -78,6 +78,11 @@ async fn a_foreign_thing_and_a_missing_one_cannot_be_told_apart() {
     let api = Api::new().await;
     api.conversation(ACCOUNT, "mine").await;
     api.conversation("other", "theirs").await;
+    api.conversation("other", "gone").await;
+    let (other, gone, receipt) = (rows::uid("other"), rows::uid("gone"), rows::uid("theirs"));
+    let erasures = api.store.erasures().unwrap();
+    let erased = erasures.erase_session(&other, &gone, &receipt, api.clock.now());
+    erased.await.unwrap().unwrap();
     let writes = WRITES
         .iter()
         .map(|field| format!("mutation{{m:{field}{{userErrors{{code path message}} revision}}}}"));
