@@ -1,6 +1,8 @@
 //! What belongs to another account looks exactly as what does not exist; ids of odd keys.
 
 use serde_json::json;
+use turngraph::domain::Clock;
+use turngraph::stores::RecordStore;
 
 use super::api::{ACCOUNT, Api};
 use crate::support::rows;
@@ -79,6 +81,7 @@ async fn a_foreign_thing_and_a_missing_one_cannot_be_told_apart() {
     api.conversation(ACCOUNT, "mine").await;
     api.conversation("other", "theirs").await;
     api.conversation("other", "gone").await;
+    api.conversation("other", "kept").await;
     let (other, gone, receipt) = (rows::uid("other"), rows::uid("gone"), rows::uid("theirs"));
     let erasures = api.store.erasures().unwrap();
     let erased = erasures.erase_session(&other, &gone, &receipt, api.clock.now());
@@ -137,7 +140,7 @@ async fn a_foreign_thing_and_a_missing_one_cannot_be_told_apart() {
             );
         }
     }
-    let taken = "mutation{createSession(input:{uid:\"theirs\"}){session{uid} userErrors{code}}}";
+    let taken = "mutation{createSession(input:{uid:\"kept\"}){session{uid} userErrors{code}}}";
     let data = api.data(taken).await;
     assert_eq!(
         data["createSession"]["session"],
