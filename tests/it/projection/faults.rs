@@ -111,6 +111,49 @@ async fn a_store_that_is_away_is_waited_for_and_an_unknown_outcome_is_repeated()
 }
 
 #[tokio::test]
+async fn half_a_batch_is_not_acknowledged_and_a_reader_sees_the_gap() {
+    let given = Given::new();
+    let key = given.world.conversation("a", "s", 4);
+    given.store.judge(|_| Verdict::Half);
+    let running = given.start();
+    while given.counted("retries") < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(given.world.acknowledged_now(), 0);
+    assert_eq!(*given.projector.watermark().borrow(), None);
+    let of = std::slice::from_ref(&key);
+    let graphs = given.store.graphs(of).await.unwrap();
+    assert!(graphs.iter().all(|graph| !graph.complete), "{graphs:?}");
+    given.store.acquit();
+    given.world.acknowledged(given.world.end()).await;
+    running.stop().await;
+    given.assert_equal(&[]).await;
+}
+
+#[tokio::test]
+async fn while_a_store_stalls_freshness_stands_still_and_then_catches_up() {
+    let given = Given::new();
+    given.world.conversation("a", "s", 2);
+    given.catch_up().await;
+    let before = given.projector.watermark().borrow().clone().unwrap();
+    given.store.stall(true);
+    let running = given.start();
+    given.world.log(given.world.append(&uid("s")));
+    given.store.stalled_calls(1).await;
+    // What is told to readers is the age of what they see.
+    let told = given.store.watermark().await.unwrap().unwrap();
+    assert_eq!(
+        (told.position.value, told.as_of),
+        (before.position.value, before.as_of)
+    );
+    given.store.stall(false);
+    given.world.acknowledged(given.world.end()).await;
+    running.stop().await;
+    let after = given.store.watermark().await.unwrap().unwrap();
+    assert!(after.position.value == given.world.end() && after.as_of > before.as_of);
+}
+
+#[tokio::test]
 async fn one_lane_that_waits_holds_the_watermark_but_not_the_other_lanes() {
     let given = Given::new();
     let stuck = given.world.conversation("a", "stuck", 2);

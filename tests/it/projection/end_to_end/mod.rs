@@ -13,16 +13,19 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use turngraph::cdc::FeedError;
-use turngraph::domain::SystemClock;
+use turngraph::domain::{Clock, SystemClock};
 use turngraph::projection::{
     Counters, DualWrite, DualWriteOptions, Projector, ProjectorOptions, Targets, VerifyOptions,
     Worker, WorkerOptions, WorkerParts,
 };
 use turngraph::stores::ProjectionStore;
+use turngraph::stores::cql::{CqlMigrator, CqlOptions, CqlProjection};
+use turngraph::stores::migration::{SchemaMigrator, UpOptions};
 
 use self::feeds::Place;
 use self::workload::Workload;
 use super::equal::assert_projected;
+use crate::support::cassandra::Keyspace;
 use crate::support::lww::LwwStore;
 
 /// How long anything may take on a machine that builds and tests at once.
@@ -37,13 +40,42 @@ const STEPS: usize = 40;
 struct Copies {
     lww: LwwStore,
     stores: Vec<Arc<dyn ProjectionStore>>,
+    _keyspace: Option<Keyspace>,
 }
 
 impl Copies {
     fn in_memory() -> Self {
         let lww = LwwStore::new();
         let stores = vec![lww.shared()];
-        Self { lww, stores }
+        Self {
+            lww,
+            stores,
+            _keyspace: None,
+        }
+    }
+
+    /// The same on Cassandra beside it.
+    async fn on_cassandra() -> Self {
+        let keyspace = Keyspace::new().await;
+        let url = format!(
+            "cql://{}/{}?timeout_ms=20000",
+            keyspace.contact(),
+            keyspace.name()
+        );
+        let options = CqlOptions {
+            connect_timeout: PATIENCE,
+            write_timeout: Duration::from_secs(20),
+            ..CqlOptions::parse(&url).unwrap()
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let injected = Arc::clone(&clock);
+        let migrator = CqlMigrator::connect(&options, injected).await.unwrap();
+        migrator.up(UpOptions::default()).await.unwrap();
+        let cql = CqlProjection::open(&options, 1, clock).await.unwrap();
+        let mut copies = Self::in_memory();
+        copies.stores.push(Arc::new(cql));
+        copies._keyspace = Some(keyspace);
+        copies
     }
 
     fn targets(&self) -> Targets {
@@ -65,11 +97,11 @@ fn start(place: &Place, copies: &Copies) -> Running {
         batch_writes: 20,
         ..ProjectorOptions::default()
     };
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let projector = Projector::new(
         Arc::clone(&place.source),
         copies.targets(),
-        clock.clone(),
+        Arc::clone(&clock),
         options,
     );
     let parts = WorkerParts {
@@ -152,7 +184,7 @@ async fn ends_as_the_record_is(place: Place, copies: Copies, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn through_postgres_own_log() {
-    ends_as_the_record_is(feeds::pgoutput().await, Copies::in_memory(), 1).await;
+    ends_as_the_record_is(feeds::pgoutput().await, Copies::on_cassandra().await, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
