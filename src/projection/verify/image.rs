@@ -7,11 +7,11 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::domain::{SessionRow, StepRow, TurnRow, Uid};
-use crate::stores::ProjectionSource;
 use crate::stores::projection::{
     BODY_BYTES_MAX, BodyPart, ProjectedBodies, ProjectedSession, ProjectionStore,
 };
 use crate::stores::record::StoreResult;
+use crate::stores::{ProjectionSource, StoreErrorKind};
 
 use crate::projection::reader;
 
@@ -138,7 +138,7 @@ impl Image {
         next_seq: i32,
         contents: bool,
     ) -> StoreResult<Self> {
-        let graph = store.graphs(std::slice::from_ref(uid)).await?.pop();
+        let graph = readable(store.graphs(std::slice::from_ref(uid)).await)?.pop();
         let mut image = Self {
             complete: graph.as_ref().is_none_or(|graph| graph.complete),
             ..Self::default()
@@ -161,7 +161,7 @@ impl Image {
         };
         for (from, to) in reader::runs(0, last) {
             let seqs: Vec<i32> = (from..=to).collect();
-            for (seq, bodies) in store.bodies(uid, &seqs, part).await? {
+            for (seq, bodies) in readable(store.bodies(uid, &seqs, part).await)? {
                 let rev = revs.get(&seq).copied().unwrap_or(i64::MIN);
                 image.bodies(seq, rev, &bodies, contents);
             }
@@ -181,6 +181,17 @@ impl Image {
         for step in &bodies.steps {
             self.step(seq, step, contents);
         }
+    }
+}
+
+/// What a projection cannot read of itself is as good as missing: it is written again.
+fn readable<T>(read: StoreResult<Vec<T>>) -> StoreResult<Vec<T>> {
+    match read {
+        Err(error) if error.kind == StoreErrorKind::Corrupt => {
+            tracing::warn!(%error, "a projection holds what it cannot read");
+            Ok(Vec::new())
+        }
+        read => read,
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) trait Sql: Send + Sync {
     async fn run(&self, sql: String);
 }
 
-struct PgSql(String);
+pub(super) struct PgSql(pub(super) String);
 
 #[async_trait]
 impl Sql for PgSql {
@@ -59,7 +59,7 @@ impl FeedOpener for PgoutputFeeds {
     }
 }
 
-async fn postgres(url: &str) -> Arc<PgRecordStore> {
+pub(super) async fn postgres(url: &str) -> Arc<PgRecordStore> {
     let options = PgOptions {
         acquire_timeout: PATIENCE,
         ..PgOptions::url(url)

@@ -3,6 +3,7 @@
 //! killed at random places, changes are told twice and out of order. In the end every projection
 //! has exactly what the record has.
 
+mod damage;
 mod feeds;
 mod noise;
 mod workload;
