@@ -14,16 +14,13 @@ use sqlx::{ConnectOptions, Connection};
 use super::address::Address;
 use super::failure::{OBJECT_IN_USE, gap, of_statement, of_stream, retry, state_of};
 use super::slot::SlotStatus;
-use super::timeline::{left_at, shown};
+use super::timeline::{Server, shown};
 use super::{PgoutputOptions, Start, check};
 use crate::cdc::FeedError;
 use crate::domain::Position;
 
 /// How long connecting may take; a server that was cut off silently never answers.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Longest time between two answers to the server.
-const FEEDBACK: Duration = Duration::from_secs(1);
 
 /// How long making a slot may wait for transactions that are open.
 const SLOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -45,54 +42,6 @@ pub(super) struct Opened {
     /// Everything before it is acknowledged.
     pub(super) from: Position,
     pub(super) start: Start,
-}
-
-/// Who the server is and how far its log goes.
-struct Server {
-    system: u64,
-    timeline: u32,
-    here: u64,
-    feedback: Duration,
-    version: i32,
-}
-
-/// Its columns are those of the record store's positions, so that both name the server alike.
-const SERVER: &str = "select (select system_identifier from pg_control_system()),
-    substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
-    (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint,
-    (select setting::bigint from pg_settings where name = 'wal_sender_timeout'),
-    current_setting('server_version_num')::int";
-
-impl Server {
-    async fn read(connection: &mut PgConnection, role: &str) -> Result<Self, FeedError> {
-        let failed = |error| of_statement(error, "read who the server is", role);
-        let (system, timeline, here, timeout, version): (i64, String, i64, i64, i32) =
-            sqlx::query_as(SERVER)
-                .fetch_one(connection)
-                .await
-                .map_err(failed)?;
-        let timeline = u32::from_str_radix(&timeline, 16)
-            .map_err(|_| retry("the server's timeline cannot be read"))?;
-        // A third of the server's patience (0 is endless), so that two answers may be late; and
-        // often enough for the slot to show where the reader is.
-        let patience = Duration::from_millis(timeout.unsigned_abs()) / 3;
-        let feedback = if patience.is_zero() {
-            FEEDBACK
-        } else {
-            patience
-        };
-        Ok(Self {
-            system: system.cast_unsigned(),
-            timeline,
-            here: here.cast_unsigned(),
-            feedback: feedback.clamp(Duration::from_millis(50), FEEDBACK),
-            version,
-        })
-    }
-
-    fn store(&self) -> String {
-        format!("{}.{}", self.system, self.timeline)
-    }
 }
 
 impl Opening {
@@ -278,7 +227,12 @@ impl Opening {
             if (identity.system_id, identity.timeline) != known {
                 return Err(retry("the address led to two servers, one after the other"));
             }
-            let start = self.start(&mut client, server).await?;
+            let start = match &self.resume_from {
+                Some(before) if !self.anew => {
+                    server.follows(before, (&mut client, self.role())).await?
+                }
+                _ => Start::New,
+            };
             client.start().await.map_err(failed)?;
             client
                 .wait_started()
@@ -304,60 +258,6 @@ impl Opening {
         match state_of(&error).as_deref() {
             Some(super::failure::UNDEFINED_OBJECT) => retry("the slot went while it was opened"),
             _ => of_stream(error, self.role()),
-        }
-    }
-
-    /// What the stream is to what was read before, if it may follow it.
-    async fn start(
-        &self,
-        client: &mut ReplicationClient,
-        server: &Server,
-    ) -> Result<Start, FeedError> {
-        let before = match &self.resume_from {
-            Some(before) if !self.anew => before,
-            _ => return Ok(Start::New),
-        };
-        let rebuild = "projections must be rebuilt (`turngraph rebuild`)";
-        let (system, timeline) = before.store.split_once('.').unwrap_or((&before.store, ""));
-        if system != server.system.to_string() {
-            return Err(gap(format!(
-                "this is another database cluster (system identifier {}) than the one that was \
-                 read before ({system}); {rebuild}",
-                server.system
-            )));
-        }
-        if before.value > server.here {
-            return Err(gap(format!(
-                "the server's log ends at {}, before {}, which was read already: it was restored \
-                 from a backup; {rebuild}",
-                shown(server.here),
-                shown(before.value)
-            )));
-        }
-        if timeline == server.timeline.to_string() {
-            return Ok(Start::Resumed);
-        }
-        let history = client
-            .timeline_history(server.timeline)
-            .await
-            .map_err(|error| of_stream(error, self.role()))?;
-        let left = timeline
-            .parse()
-            .ok()
-            .and_then(|timeline| left_at(&history.content, server.timeline, timeline));
-        match left {
-            Some(left) if before.value <= left => Ok(Start::Promoted),
-            Some(left) => Err(gap(format!(
-                "a standby was promoted at {}, but changes up to {} had been read from the server \
-                 before: those in between never happened on this one; {rebuild}",
-                shown(left),
-                shown(before.value)
-            ))),
-            None => Err(gap(format!(
-                "timeline {timeline}, which was read before, is no part of the history of this \
-                 server (timeline {}); {rebuild}",
-                server.timeline
-            ))),
         }
     }
 }
