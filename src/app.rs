@@ -1,30 +1,47 @@
 //! The composition root: the only module that names concrete stores.
 
+pub mod copies;
 mod examples;
+pub mod feeds;
 mod layouts;
+pub mod route;
+pub mod served;
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
 
-use crate::commands::Commands;
+use self::copies::Copies;
+use self::feeds::Feeds;
+use self::served::Served;
+
+use crate::commands::{Commands, CommitListener};
 use crate::config::{Config, RecordUrl};
 use crate::domain::{Clock, SystemClock, Uid, UidSource, UuidV7Source};
 use crate::graphql::Gateway;
 use crate::http::{self, Dependency, DependencyState, Readiness};
-use crate::reads::Reads;
+use crate::lifecycle::Lifecycle;
+use crate::reads::{Reads, Replica};
+use crate::stores::cql::CqlMigrator;
 use crate::stores::migration::SchemaMigrator;
 use crate::stores::postgres::{PgMigrator, PgOptions, PgRecordStore};
 use crate::stores::sqlite::{SqliteMigrator, SqliteOptions, SqliteRecordStore};
-use crate::stores::{RecordStore, SessionFilter};
+use crate::stores::{ChangeLog, ProjectionSource, ProjectionStore, RecordStore, SessionFilter};
 use crate::transfer::TransferContext;
 use crate::transfer::demo::load_demo;
+
+/// Connections for ANALYTICS; more would take from the others what they are kept from.
+const ANALYTICS_CONNECTIONS: u32 = 4;
 
 /// Everything that a command of the program may need.
 pub struct App {
     /// The record store.
     pub record: Arc<dyn RecordStore>,
+    /// The same, as the projector sees it.
+    pub source: Arc<dyn ProjectionSource>,
+    /// The same, as its own table of changes.
+    pub log: Arc<dyn ChangeLog>,
     /// The clock of the process.
     pub clock: Arc<dyn Clock>,
     /// Makes keys.
@@ -37,28 +54,40 @@ impl App {
     /// programs too, so only `turngraph migrate up` changes its schema.
     pub async fn open(config: &Config, prepare: bool) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let record: Arc<dyn RecordStore> = match &config.record {
+        match &config.record {
             RecordUrl::Sqlite(path) => {
                 let options = SqliteOptions::file(path);
-                Arc::new(if prepare {
+                let store = if prepare {
                     SqliteRecordStore::open_migrated(options, Arc::clone(&clock)).await?
                 } else {
                     SqliteRecordStore::open(options, Arc::clone(&clock)).await?
-                })
+                };
+                Ok(Self::on(Arc::new(store), clock))
             }
             RecordUrl::Postgres(url) => {
                 let options = PgOptions {
                     max_connections: config.record_connections_max,
                     ..PgOptions::url(url)
                 };
-                Arc::new(PgRecordStore::open(&options).await?)
+                Ok(Self::on(
+                    Arc::new(PgRecordStore::open(&options).await?),
+                    clock,
+                ))
             }
-        };
-        Ok(Self {
-            record,
+        }
+    }
+
+    fn on<S: RecordStore + ProjectionSource + ChangeLog>(
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            record: Arc::<S>::clone(&store),
+            source: Arc::<S>::clone(&store),
+            log: store,
             clock,
             uids: Arc::new(UuidV7Source),
-        })
+        }
     }
 
     /// The migrator of the configured record store.
@@ -71,6 +100,17 @@ impl App {
             }
             RecordUrl::Postgres(url) => Ok(Box::new(PgMigrator::new(url)?)),
         }
+    }
+
+    /// The migrator of the projections, where there are any.
+    pub async fn projection_migrator(
+        config: &Config,
+    ) -> anyhow::Result<Option<Box<dyn SchemaMigrator>>> {
+        let Some(options) = copies::cql_options(config)? else {
+            return Ok(None);
+        };
+        let migrator = CqlMigrator::connect(&options, Arc::new(SystemClock)).await;
+        Ok(Some(Box::new(migrator.context("the projections (`cql`)")?)))
     }
 
     /// Loads the demo conversations into an account that has no session, not even a deleted one;
@@ -107,7 +147,7 @@ impl App {
     }
 
     /// Keeps numbering the turns that other programs write, until the server stops.
-    pub fn spawn_numberer(&self, lifecycle: &crate::lifecycle::Lifecycle) {
+    pub fn spawn_numberer(&self, lifecycle: &Lifecycle) {
         let (record, stopping) = (Arc::clone(&self.record), lifecycle.stopping());
         lifecycle.spawn(async move {
             let mut failing = false;
@@ -131,23 +171,94 @@ impl App {
         });
     }
 
-    /// The commands on the record store.
+    /// The commands on the record store, which keeps no copies.
     pub fn commands(&self) -> Commands {
+        self.commands_telling(None)
+    }
+
+    fn commands_telling(&self, listener: Option<Arc<dyn CommitListener>>) -> Commands {
         Commands {
             record: Arc::clone(&self.record),
             clock: Arc::clone(&self.clock),
             uids: Arc::clone(&self.uids),
-            listener: None,
+            listener,
         }
     }
 
-    /// The GraphQL API over the stores.
+    /// The GraphQL API over the record store alone.
     pub fn gateway(&self) -> Gateway {
-        let reads = Arc::new(Reads::new(
-            Arc::clone(&self.record),
-            Arc::clone(&self.clock),
+        let reads = Reads::new(Arc::clone(&self.record), Arc::clone(&self.clock));
+        Gateway::new(Arc::new(reads), self.commands())
+    }
+
+    /// The GraphQL API over the record store and its copies. What must go on beside it (following
+    /// the projections, settings that change) runs until `lifecycle` stops.
+    pub async fn gateway_over(
+        &self,
+        copies: &Copies,
+        config: &Config,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Gateway> {
+        let mut reads = Reads::new(Arc::clone(&self.record), Arc::clone(&self.clock))
+            .with_all_accounts(Arc::clone(&self.source));
+        if let Some((cache, kind)) = &copies.cache {
+            reads = reads.with_cache(Arc::clone(cache), *kind);
+        }
+        if let Some((_, served)) = &copies.projection {
+            let served: Arc<dyn ProjectionStore> = Arc::<Served>::clone(served);
+            reads = reads.with_projection(served);
+        }
+        if let Some((store, replica)) = self.analytics(config).await? {
+            reads = reads.with_analytics(store, replica);
+        }
+        let reads = Arc::new(reads);
+        copies.spawn_followers(lifecycle);
+        let (following, stop) = (Arc::clone(&reads), lifecycle.stopping());
+        lifecycle.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = following.follow() => {}
+            }
+        });
+        lifecycle.spawn(route::follow(
+            Arc::clone(&self.source),
+            config.hybrid.clone(),
+            reads.route(),
+            lifecycle.stopping(),
         ));
-        Gateway::new(reads, self.commands())
+        let listener = copies.dual_write(config, self).map(|dual_write| {
+            let listener: Arc<dyn CommitListener> = Arc::new(dual_write);
+            listener
+        });
+        Ok(Gateway::new(reads, self.commands_telling(listener)))
+    }
+
+    /// What ANALYTICS reads: the replica that is configured, else the same PostgreSQL by a pool of
+    /// its own. SQLite has one writer and readers that do not disturb it.
+    async fn analytics(
+        &self,
+        config: &Config,
+    ) -> anyhow::Result<Option<(Arc<dyn RecordStore>, Replica)>> {
+        let RecordUrl::Postgres(url) = &config.record else {
+            return Ok(None);
+        };
+        let (url, replica) = match &config.hybrid.analytics {
+            Some(replica) => (replica.expose(), Replica::MayLag),
+            None => (url.as_str(), Replica::SameStore),
+        };
+        let options = PgOptions {
+            max_connections: ANALYTICS_CONNECTIONS,
+            ..PgOptions::url(url)
+        };
+        let store = PgRecordStore::open(&options).await;
+        let store = store.context("the replica for ANALYTICS (`analytics`)")?;
+        Ok(Some((Arc::new(store), replica)))
+    }
+
+    /// The change feed that the configuration names.
+    pub async fn feeds(&self, config: &Config) -> anyhow::Result<Feeds> {
+        let log = Arc::clone(&self.log);
+        Feeds::of(config, log, Arc::clone(&self.clock)).await
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8
             default: settings.account.clone(),
         },
         examples,
+        // Nothing else is started beside `dev`.
+        with_projector: true,
     };
     let store = match &settings.record {
         RecordUrl::Sqlite(path) => format!("SQLite, {}", path.display()),

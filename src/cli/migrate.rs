@@ -39,36 +39,51 @@ pub(super) async fn run(
         ))?;
         return Ok(0);
     }
-    let migrator = App::migrator(settings).await?;
-    match command {
-        MigrateCommand::Up { repair } => {
-            let report = migrator.up(UpOptions { repair }).await?;
-            print(&report, json)?;
-        }
-        MigrateCommand::Status => {
-            let status = migrator.status().await?;
-            if json {
-                output::json(&status)?;
-            } else {
-                let rows: Vec<String> = status.iter().map(ToString::to_string).collect();
-                output::line(rows.join("\n"))?;
-            }
-        }
-        MigrateCommand::Plan => {
-            let plan = migrator.plan().await?;
-            print(&plan, json)?;
-            if !plan.refusals.is_empty() {
-                return Ok(65);
-            }
-        }
+    let mut migrators = vec![("record", App::migrator(settings).await?)];
+    if let Some(projections) = App::projection_migrator(settings).await? {
+        migrators.push(("projections", projections));
     }
-    Ok(0)
+    let several = migrators.len() > 1;
+    let mut refused = false;
+    let mut all = serde_json::Map::new();
+    for (name, migrator) in migrators {
+        if several && !json {
+            output::line(format_args!("{name}:"))?;
+        }
+        let report = match command {
+            MigrateCommand::Up { repair } => told(&migrator.up(UpOptions { repair }).await?, json)?,
+            MigrateCommand::Status => {
+                let status = migrator.status().await?;
+                let rows: Vec<String> = status.iter().map(ToString::to_string).collect();
+                if !json {
+                    output::line(rows.join("\n"))?;
+                }
+                serde_json::to_value(&status)?
+            }
+            MigrateCommand::Plan => {
+                let plan = migrator.plan().await?;
+                refused |= !plan.refusals.is_empty();
+                told(&plan, json)?
+            }
+        };
+        all.insert(name.into(), report);
+    }
+    if json && several {
+        output::json(&all)?;
+    } else if json {
+        // One store, one report, as it was before there were projections.
+        output::json(&all["record"])?;
+    }
+    Ok(if refused { 65 } else { 0 })
 }
 
-fn print<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool) -> anyhow::Result<()> {
-    if json {
-        return output::json(report);
+/// Shows a report to people, or gives it as JSON.
+fn told<T: std::fmt::Display + serde::Serialize>(
+    report: &T,
+    json: bool,
+) -> anyhow::Result<serde_json::Value> {
+    if !json {
+        output::line(report.to_string().trim_end())?;
     }
-    output::line(report.to_string().trim_end())?;
-    Ok(())
+    Ok(serde_json::to_value(report)?)
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod copies;
 mod dev;
 mod doctor;
 mod exit;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::copies::{project, rebuild, route, verify};
 use crate::app;
 use crate::config::{Config as Settings, Flags, load};
 
@@ -75,8 +77,17 @@ enum Command {
     /// Start the embedded server with demo conversations, for trying out and developing.
     Dev(dev::DevArgs),
     /// Start the server.
-    Serve,
-    /// Look at or bring forward the schema of the record store.
+    Serve(serve::ServeArgs),
+    /// Keep projections and caches up to date with the record store; start it once or twice beside
+    /// the servers.
+    Project,
+    /// Fill new projections from the record store while everything runs, then switch to them.
+    Rebuild(rebuild::RebuildArgs),
+    /// Compare the projections with the record store, and mend them.
+    Verify(verify::VerifyArgs),
+    /// Show or change which share of reads projections answer, while servers run.
+    Route(route::RouteArgs),
+    /// Look at or bring forward the schema of the record store and of the projections.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
     /// Import conversations of ChatGPT, LibreChat, Chatbot UI, Open WebUI, Open Assistant or
@@ -106,7 +117,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
     crate::telemetry::init(&settings)?;
     match command {
         Command::Dev(args) => dev::run(args, &settings).await,
-        Command::Serve => serve::run(&settings).await,
+        Command::Serve(args) => serve::run(args, &settings).await,
+        Command::Project => project::run(&settings).await,
+        Command::Rebuild(args) => rebuild::run(args, &settings, common.json).await,
+        Command::Verify(args) => verify::run(args, &settings, common.json).await,
+        Command::Route(args) => route::run(args, &settings, common.json).await,
         Command::Migrate(command) => migrate::run(command, &settings, common.json).await,
         Command::Import(args) => {
             let app = app::App::open(&settings, true).await?;

@@ -1,12 +1,23 @@
 //! `turngraph serve`: the server of an installation.
 
+use clap::Args;
+
 use super::Settings;
 use super::exit::UsageError;
 use super::server::{Start, serve};
 use crate::app::App;
 use crate::http::AccountRule;
 
-pub(super) async fn run(settings: &Settings) -> anyhow::Result<u8> {
+/// Options of `serve`.
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// Keep projections and caches up to date in this process too, as `turngraph project` does:
+    /// for installations of one machine.
+    #[arg(long)]
+    with_projector: bool,
+}
+
+pub(super) async fn run(args: ServeArgs, settings: &Settings) -> anyhow::Result<u8> {
     if !settings.listen.ip().is_loopback() {
         return Err(UsageError(format!(
             "this version has no authentication, so `serve` listens on this machine only; {} is \
@@ -19,6 +30,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     let start = Start {
         account: AccountRule::Fixed(settings.account.clone()),
         examples: App::examples()?.into(),
+        with_projector: args.with_projector,
     };
     serve(
         app,

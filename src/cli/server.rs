@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::copies::{Copies, run_worker};
 use crate::app::{self, App, StoreReadiness};
 use crate::config::Config;
 use crate::http::{self, AccountRule, HttpState, metrics_routes, router};
@@ -14,6 +15,8 @@ pub(super) struct Start {
     pub(super) account: AccountRule,
     /// What the playground offers to run, as JSON.
     pub(super) examples: Arc<str>,
+    /// Keep copies up to date in this process too.
+    pub(super) with_projector: bool,
 }
 
 /// Serves until a signal comes; `started` is called once the address is bound.
@@ -25,16 +28,25 @@ pub(super) async fn serve(
 ) -> anyhow::Result<u8> {
     let listener = app::bind(config.listen).await?;
     let address = listener.local_addr()?;
+    let lifecycle = Lifecycle::default();
+    let copies = Copies::open(config, &app).await?;
+    let gateway = app.gateway_over(&copies, config, &lifecycle).await?;
     let state = HttpState {
-        gateway: Arc::new(app.gateway()),
+        gateway: Arc::new(gateway),
         readiness: Arc::new(StoreReadiness(Arc::clone(&app.record))),
         account: start.account,
         request_ids: Arc::clone(&app.uids),
         examples: start.examples,
         body_bytes_max: http::BODY_BYTES_MAX,
     };
-    let lifecycle = Lifecycle::default();
     app.spawn_numberer(&lifecycle);
+    copies.spawn_metrics(&lifecycle);
+    // Copies that only this process has are kept by it alone.
+    let mut worker = None;
+    if copies.any() && (start.with_projector || copies.private()) {
+        let work = copies.worker(&app, Arc::new(app.feeds(config).await?));
+        worker = Some(tokio::spawn(run_worker(work, lifecycle.stopping())));
+    }
     let metrics = Metrics::install();
     let routes = router(state).merge(metrics_routes(move || metrics.render()));
     started(address);
@@ -52,6 +64,12 @@ pub(super) async fn serve(
             || tokio::time::timeout(config.shutdown_grace, running)
                 .await
                 .is_ok());
+    if let Some(worker) = worker {
+        tokio::time::timeout(config.shutdown_grace, worker)
+            .await
+            .ok();
+    }
+    copies.close().await;
     app.record.close().await;
     tracing::info!("stopped");
     Ok(u8::from(!in_time))

@@ -150,7 +150,9 @@ fn unescape(text: &str) -> Option<String> {
                 let pair = [rest.next()?, rest.next()?];
                 bytes.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
             }
-            byte => bytes.push(byte),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => bytes.push(byte),
+            // Everything else would have been escaped.
+            _ => return None,
         }
     }
     String::from_utf8(bytes).ok()

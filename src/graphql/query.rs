@@ -16,10 +16,10 @@ use super::status::{Status, status};
 use super::types::account::{Account, AccountOf, Sessions, SessionsArgs, sessions};
 use super::types::branch::BranchOf;
 use super::types::connection::Connection;
-use super::types::erasure::Erasure;
 use super::types::node::{Node, NodeOf};
 use super::types::page::SEARCH;
 use super::types::session::Session;
+use super::types::system::erasure::Erasure;
 use super::types::turn::Turn;
 use super::types::turn_fields::{Entries, Turns, TurnsOf};
 

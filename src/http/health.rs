@@ -1,12 +1,24 @@
 //! `/health/live`, `/health/ready`, `/health/deps`: for orchestrators and people.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 
-use super::HttpState;
+use super::Readiness;
+
+/// The routes; `readiness` is asked anew at each request.
+pub fn health_routes(readiness: Arc<dyn Readiness>) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/health/deps", get(deps))
+        .with_state(readiness)
+}
 
 /// How a store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,13 +44,13 @@ pub struct Dependency {
 }
 
 /// The process runs; says nothing of its stores, so that a store's failure restarts nothing.
-pub(super) async fn live() -> &'static str {
+async fn live() -> &'static str {
     "live\n"
 }
 
 /// The process can answer requests.
-pub(super) async fn ready(State(state): State<HttpState>) -> Response {
-    let dependencies = state.readiness.dependencies().await;
+async fn ready(State(readiness): State<Arc<dyn Readiness>>) -> Response {
+    let dependencies = readiness.dependencies().await;
     let down = dependencies
         .iter()
         .find(|d| d.state == DependencyState::Down);
@@ -52,8 +64,8 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Response {
 }
 
 /// Every store and how it is.
-pub(super) async fn deps(State(state): State<HttpState>) -> Response {
-    let dependencies = state.readiness.dependencies().await;
+async fn deps(State(readiness): State<Arc<dyn Readiness>>) -> Response {
+    let dependencies = readiness.dependencies().await;
     let up = dependencies.iter().all(|d| d.state == DependencyState::Up);
     let status = if up {
         StatusCode::OK

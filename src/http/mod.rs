@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use crate::domain::{Uid, UidSource};
 use crate::graphql::Gateway;
 
-pub use health::{Dependency, DependencyState};
+pub use health::{Dependency, DependencyState, health_routes};
 pub use metrics::metrics_routes;
 
 /// Largest request body in bytes: a text of the largest size (16 MiB) with every byte escaped.
@@ -64,16 +64,15 @@ pub struct HttpState {
 
 /// All routes.
 pub fn router(state: HttpState) -> Router {
+    let health = health_routes(Arc::clone(&state.readiness));
     Router::new()
         .route(
             "/graphql",
             post(graphql_handler::post).get(graphql_handler::get),
         )
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/health/deps", get(health::deps))
         .route("/playground/examples.json", get(graphql_handler::examples))
         .layer(DefaultBodyLimit::max(state.body_bytes_max))
         .with_state(state)
+        .merge(health)
         .merge(playground::routes())
 }

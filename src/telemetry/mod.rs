@@ -14,7 +14,13 @@ pub use metrics::Metrics;
 
 /// Starts logging to standard error, so that reports on standard output stay clean.
 pub fn init(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_level)
+    // The CQL driver tells of every node that it meets; who wants that names it.
+    let quiet = if config.log_level.contains("scylla") {
+        config.log_level.clone()
+    } else {
+        format!("scylla=warn,{}", config.log_level)
+    };
+    let filter = EnvFilter::try_new(&quiet)
         .with_context(|| format!("`log_level` cannot be {:?}", config.log_level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -243,3 +243,14 @@ pub(super) fn refusal(found: &[Finding]) -> Option<FeedError> {
     );
     (!fatal.is_empty()).then(|| setup(message))
 }
+
+/// Whether `wal_level` is `logical`.
+pub(super) async fn is_logical(
+    connection: &mut PgConnection,
+    role: &str,
+) -> Result<bool, FeedError> {
+    sqlx::query_scalar("select current_setting('wal_level') = 'logical'")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| of_statement(error, "ask for `wal_level`", role))
+}

@@ -32,7 +32,7 @@ use self::failure::{UNDEFINED_OBJECT, gap, of_stream, retry, state_of};
 use self::heartbeat::Heartbeat;
 use self::open::{Opened, Opening};
 use self::opener::Shared;
-pub use self::opener::{PgoutputOpener, check, slot_status};
+pub use self::opener::{PgoutputOpener, check, is_logical, slot_status};
 pub use self::slot::{SlotStatus, WalStatus};
 pub use self::teller::{Counts, Teller};
 use super::{ChangeFeed, FeedError, FeedEvent};

@@ -45,7 +45,7 @@ pub(super) struct Opened {
 }
 
 impl Opening {
-    fn role(&self) -> &str {
+    pub(super) fn role(&self) -> &str {
         self.address.role()
     }
 

@@ -208,6 +208,13 @@ pub async fn slot_status(options: &PgoutputOptions) -> Result<Option<SlotStatus>
     opening.slot(&mut connection).await
 }
 
+/// Whether the server's write-ahead log holds what rows became, so that it can be read as a feed.
+pub async fn is_logical(options: &PgoutputOptions) -> Result<bool, FeedError> {
+    let opening = first(options.clone())?;
+    let mut connection = opening.statements().await?;
+    super::check::is_logical(&mut connection, opening.role()).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

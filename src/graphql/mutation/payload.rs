@@ -152,7 +152,7 @@ fn session_field<T: Entity<V = PayloadV>>(t: &mut Type<T>) {
 }
 
 fn erasure_field<T: Entity<V = PayloadV>>(t: &mut Type<T>) {
-    t.field::<Option<Obj<types::erasure::Erasure>>>("erasure", |At(p)| p.erasure())
+    t.field::<Option<Obj<types::system::erasure::Erasure>>>("erasure", |At(p)| p.erasure())
         .doc("The receipt; that of the first time where it was gone already.");
 }
 

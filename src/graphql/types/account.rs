@@ -14,8 +14,8 @@ use crate::reads::{self, ListingCursor, ListingPage, ListingRequest};
 use super::connection::{Connection, CursorOf, List};
 use super::node::Node;
 use super::page::SESSIONS;
-use super::read_info::{ReadInfo, ReadInfoOf};
 use super::session::Session;
+use super::system::read_info::{ReadInfo, ReadInfoOf};
 
 /// An account while it is written.
 #[derive(Clone, Copy)]

@@ -3,12 +3,11 @@
 pub(crate) mod account;
 pub(crate) mod branch;
 pub(crate) mod connection;
-pub(crate) mod erasure;
 pub(crate) mod node;
 pub(crate) mod outline;
 pub(crate) mod page;
-pub(crate) mod read_info;
 pub(crate) mod session;
 pub(crate) mod step;
+pub(crate) mod system;
 pub(crate) mod turn;
 pub(crate) mod turn_fields;

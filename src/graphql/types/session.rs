@@ -18,7 +18,7 @@ use super::outline::{Outline, outline};
 use super::page::{
     ActivePathPage, BranchPage, OutlinePage, PageArgs, PathPage, RootsPage, TurnsPage,
 };
-use super::read_info::ReadInfo;
+use super::system::read_info::ReadInfo;
 use super::turn::Turn;
 use super::turn_fields::{Turns, TurnsOf, count, page_of, page_of_path};
 use origin::{DamageType, ForkOf, ForkOriginType};

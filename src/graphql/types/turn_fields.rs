@@ -15,8 +15,8 @@ use crate::reads::{Origin, SearchPage};
 
 use super::connection::{Connection, CursorOf, List};
 use super::page::{AncestorsPage, ChildrenPage, PageArgs, SiblingsPage};
-use super::read_info::{ReadInfo, ReadInfoOf};
 use super::session::Session;
+use super::system::read_info::{ReadInfo, ReadInfoOf};
 use super::turn::Turn;
 
 /// The family of turns.

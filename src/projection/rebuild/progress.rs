@@ -111,7 +111,7 @@ fn never() -> Option<Timestamp> {
 }
 
 /// How a rebuild ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RebuildReport {
     /// The new generation.
     pub generation: i32,

@@ -6,11 +6,15 @@
 //! must be at least as new as `before` and at most as new as `after`.
 
 use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
 
 use super::image::{Image, Key, Seen};
 
 /// What is wrong with a row of a projection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fault {
     /// The record store has it, the projection has not.
     Missing,
@@ -27,6 +31,21 @@ pub enum Fault {
     Gap,
     /// Not in its account's list, or listed with another state.
     Unlisted,
+}
+
+/// For people.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Extra => "not in the record store",
+            Self::Stale => "older than it should be",
+            Self::Different => "the same version with other values",
+            Self::Ahead => "newer than the record store",
+            Self::Gap => "neither a turn nor a grave",
+            Self::Unlisted => "not listed as it should be",
+        })
+    }
 }
 
 /// Three readings of one session.

@@ -4,6 +4,8 @@
 //! too much. A cell that somebody else wrote or deleted with a later timestamp hides that: then the
 //! record store gives every row of the session a new version, and that is written.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use super::Verify;
@@ -56,9 +58,9 @@ impl Verify {
     ) -> Result<StoreResult<()>, Stopped> {
         let targets = self.quarantine.targets();
         let copier = Copier {
-            source: self.source.clone(),
+            source: Arc::clone(&self.source),
             targets: targets.of_one(&self.store),
-            clock: self.clock.clone(),
+            clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         };
         match copier.copy(uid).await? {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::compare::Fault;
 use crate::domain::Uid;
 
@@ -36,7 +38,7 @@ impl Default for VerifyOptions {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The session.
     pub session_uid: Uid,
@@ -47,7 +49,7 @@ pub struct Finding {
 }
 
 /// What a comparison found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Sessions compared.
     pub sessions: u64,

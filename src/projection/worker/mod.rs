@@ -313,8 +313,8 @@ impl Worker {
             return Ok(());
         }
         let mut stores: Vec<Arc<dyn ProjectionStore>> = Vec::new();
-        for at in 0..wanted.len() {
-            stores.push(generations.open(wanted[at]).await?);
+        for generation in &wanted {
+            stores.push(generations.open(*generation).await?);
         }
         self.projector().targets().set_stores(stores);
         let text = serde_json::to_string(&wanted).expect("numbers are always JSON");

@@ -125,15 +125,15 @@ async fn a_foreign_thing_and_a_missing_one_cannot_be_told_apart() {
             !foreign.contains("Talk") && !foreign.contains("first"),
             "{query}: {foreign}"
         );
+        if !query.starts_with('{') {
+            // The owner's own writes would change what is looked at.
+            continue;
+        }
         // The owner finds it: the query is about something.
         let own = api
             .execute("other", (&query.replace('@', "theirs"), None), json!({}))
             .await;
-        if query.starts_with('{')
-            && !query.contains("mine")
-            && !query.contains("Account:")
-            && !query.contains("account(")
-        {
+        if !query.contains("mine") && !query.contains("Account:") && !query.contains("account(") {
             assert!(
                 !String::from_utf8(own.body).unwrap().contains(":null}}"),
                 "{query}"

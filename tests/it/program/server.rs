@@ -39,7 +39,8 @@ async fn a_second_start_keeps_the_data_and_loads_no_demo_twice() {
         server.ask(count).await
     };
     let server = Server::dev(folder.path(), &[]);
-    assert_eq!(server.ask(count).await, first);
+    // When it was asked differs; what was answered does not.
+    assert_eq!(server.ask(count).await["data"], first["data"]);
 }
 
 #[tokio::test]

@@ -55,13 +55,13 @@ fn one_step(world: &World, key: &Uid, choice: u32, pick: usize) -> Vec<Change> {
             row.account_uid = uid(&format!("account{}", pick % 3));
         }),
         11 if steps > 0 => {
-            let content = (pick % 2 == 0).then(|| format!(r#"{{"text":"{pick}"}}"#));
+            let content = (pick.is_multiple_of(2)).then(|| format!(r#"{{"text":"{pick}"}}"#));
             let at = (key, seq, pick % steps);
-            vec![world.edit_step(at, content.as_deref(), pick % 3 == 0)]
+            vec![world.edit_step(at, content.as_deref(), pick.is_multiple_of(3))]
         }
         12 if steps > 0 => world.purge_step(key, seq, true),
         13 | 14 => world.purge_turn(key, seq),
-        15 if pick % 4 == 0 => world.purge_session(key),
+        15 if pick.is_multiple_of(4) => world.purge_session(key),
         _ => world.append(key),
     }
 }

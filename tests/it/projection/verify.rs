@@ -186,7 +186,7 @@ async fn heavy_writes_raise_no_false_alarm() {
                     2 => vec![
                         given
                             .world
-                            .edit(key, 1, |t| t.turn.liked = Some(n % 2 == 0)),
+                            .edit(key, 1, |t| t.turn.liked = Some(n.is_multiple_of(2))),
                     ],
                     3 => vec![
                         given

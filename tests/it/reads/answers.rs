@@ -288,6 +288,10 @@ impl Readiness for NoStores {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one conversation by HTTP, step by step"
+)]
 async fn headers_ask_and_tell_and_are_refused_with_what_is_allowed() {
     let api = Api::of(Lab::new().await);
     let state = HttpState {

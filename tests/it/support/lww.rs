@@ -238,6 +238,7 @@ impl State {
         self.text(row, name).map(Uid::stored)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for every kind of write")]
     fn write(&mut self, write: &Write) {
         match write {
             Write::Header(change) => self.header(change),
