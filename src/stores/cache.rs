@@ -18,7 +18,6 @@ pub mod codec;
 mod decode;
 mod encode;
 pub mod random;
-pub mod single_flight;
 mod size;
 mod wire;
 

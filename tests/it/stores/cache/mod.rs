@@ -8,7 +8,6 @@ mod interleavings;
 mod opening;
 mod recent;
 mod sessions;
-mod single_flight;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
