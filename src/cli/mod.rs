@@ -13,6 +13,7 @@ mod output;
 mod schema;
 mod serve;
 mod server;
+mod smoke;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,6 +98,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Check the configuration, the stores and what may go wrong.
     Doctor,
+    /// Prove on a running server that a write reaches every store, and that a removal does.
+    Smoke(smoke::SmokeArgs),
     /// The GraphQL schema.
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
@@ -136,6 +139,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<u8> {
             done
         }
         Command::Doctor => doctor::run(&settings, common.json).await,
+        Command::Smoke(args) => smoke::run(args, common.json).await,
         Command::Schema(command) => schema::run(&command),
         Command::Config(command) => config::run(&command, &printed, common.json),
         Command::Bench(command) => bench::run(command, &settings, common.json).await,

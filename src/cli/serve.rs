@@ -18,10 +18,11 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: ServeArgs, settings: &Settings) -> anyhow::Result<u8> {
-    if !settings.listen.ip().is_loopback() {
+    if !settings.listen.ip().is_loopback() && !settings.public_without_auth {
         return Err(UsageError(format!(
             "this version has no authentication, so `serve` listens on this machine only; {} is \
-             a public address. Put a proxy that authenticates in front of 127.0.0.1.",
+             a public address. Put a proxy that authenticates in front of 127.0.0.1, or set \
+             `public_without_auth` where a network policy or such a proxy decides who reaches it.",
             settings.listen
         ))
         .into());

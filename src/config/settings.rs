@@ -90,6 +90,9 @@ pub struct Config {
     pub record_connections_max: u32,
     /// Projections, hot cache and change feed.
     pub hybrid: HybridConfig,
+    /// Whether `serve` may listen on a public address although nobody has to prove who he is:
+    /// where a network policy or a proxy decides who reaches it.
+    pub public_without_auth: bool,
     /// Account of requests while there is no authentication.
     pub account: Uid,
     /// Which events are logged, e.g. `info` or `turngraph=debug,warn`.

@@ -40,6 +40,7 @@ const SETTINGS: &[Setting] = &[
     setting("dual_write_budget", "", "30ms"),
     setting("cql_share", "", "100"),
     setting("shadow_reads", "", "0.1"),
+    setting("public_without_auth", "", "false"),
     setting("account", "--account", "demo"),
     setting("log_level", "--log-level", "info"),
     setting("log_format", "--log-format", "text"),
@@ -154,6 +155,9 @@ pub fn load(
             cql_share: found.get("cql_share", feed::share)?,
             shadow_reads: found.get("shadow_reads", feed::per_cent)?,
         },
+        public_without_auth: found.get("public_without_auth", |text| {
+            text.parse().map_err(|_| "use true or false".to_owned())
+        })?,
         account: found.get("account", |text| {
             crate::domain::Uid::parse(text).map_err(|e| e.to_string())
         })?,
