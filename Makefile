@@ -2,6 +2,7 @@
 #   make run      build and start the embedded server with demo conversations
 #   make test     install or name what the tests need, then run all of them
 #   make bench    the measurements of benches/README.md
+#   make image    a container image, as an archive; needs no container engine
 #   make fmt      format everything
 #   make schema   print the GraphQL schema into schema.graphql
 
@@ -24,3 +25,4 @@ schema:
 	cargo run --quiet -- schema print > schema.graphql
 
 include scripts/playground.mk
+include scripts/image.mk
