@@ -89,6 +89,7 @@ part "lints with every feature" cargo clippy --all-targets --all-features --quie
 # With every feature, so that what is optional (Kafka) is tested too.
 part "unit and integration tests" cargo test --quiet --no-fail-fast --all-features
 part "cache on Valkey" on_valkey
+part "image and chart" python3 tests/charts/run.py
 part "playground checks" make --no-print-directory playground-check
 part "browser" ./scripts/browser-test.sh
 
