@@ -2,7 +2,9 @@
 # Starts the server with demo data on a free port and drives its page in a real browser.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --quiet
+# The same features as other parts of a run, where these say so: another set is another build.
+# shellcheck disable=SC2086
+cargo build --quiet ${TURNGRAPH_BUILD_FLAGS:-}
 data=$(mktemp -d "${TMPDIR:-/tmp}/turngraph-browser.XXXXXX")
 ./target/debug/turngraph dev --listen 127.0.0.1:0 --data-dir "$data" 2>"$data/server.log" &
 server=$!

@@ -91,7 +91,7 @@ part "unit and integration tests" cargo test --quiet --no-fail-fast --all-featur
 part "cache on Valkey" on_valkey
 part "image and chart" python3 tests/charts/run.py
 part "playground checks" make --no-print-directory playground-check
-part "browser" ./scripts/browser-test.sh
+part "browser" env TURNGRAPH_BUILD_FLAGS=--all-features ./scripts/browser-test.sh
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
