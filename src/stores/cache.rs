@@ -10,7 +10,6 @@
 //! - An invalidation that failed must be repeated by whoever is responsible for it (the projector,
 //!   until it succeeds). Until then this cache answers no hit of those sessions in this process,
 //!   and drops them first thing when it reaches its server again.
-//! - An account's list of recent sessions follows the same rule; [`Recent`] says what it promises.
 //! - Whatever is wrong with the cache (down, evicted, an entry of another format) is a miss or an
 //!   error that the caller treats as one; it never changes an answer.
 
@@ -66,35 +65,6 @@ pub enum Cached {
     Miss(Generation),
 }
 
-/// Sessions of an account's list that are held at most.
-pub const RECENT_MAX: usize = 500;
-
-/// A place in an account's list of sessions by last activity: newest first, then by key from the
-/// highest, as the record store orders `SessionOrder::LastActivity`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RecentSession {
-    /// `SessionRow::last_activity_at`, as committed.
-    pub last_activity_at: Timestamp,
-    /// The session.
-    pub session_uid: Uid,
-}
-
-/// Answer to a look-up in an account's list of recent sessions.
-///
-/// The list has every living session from the newest down to the oldest that it holds. It may
-/// also name one that has been deleted since, or is another account's by now: who shows it looks
-/// at the rows and leaves those out. So a page of it may come out short, but never misses one.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Recent {
-    /// The page; shorter than asked for only at the end of the account's list.
-    Page(Vec<RecentSession>),
-    /// The account has more sessions than are held, and the page is among those: ask the record
-    /// store, and fill nothing.
-    Beyond,
-    /// Not here; a fill must name this generation.
-    Miss(Generation),
-}
-
 /// Hot sessions.
 #[async_trait]
 pub trait SessionCache: Send + Sync + 'static {
@@ -119,40 +89,6 @@ pub trait SessionCache: Send + Sync + 'static {
 
     /// How far the projector has come, where it says so here.
     async fn watermark(&self) -> StoreResult<Option<Watermark>>;
-
-    /// A page of an account's recent sessions after a place (exclusive); one round trip. A cache
-    /// that keeps no lists never has it.
-    async fn recent(
-        &self,
-        _account: &Uid,
-        _after: Option<&RecentSession>,
-        _limit: usize,
-    ) -> StoreResult<Recent> {
-        Ok(Recent::Beyond)
-    }
-
-    /// Enters the newest living sessions of an account, at most [`RECENT_MAX`], newest first;
-    /// `whole` when the account has no more. False when something changed meanwhile.
-    async fn fill_recent(
-        &self,
-        _account: &Uid,
-        _generation: Generation,
-        _newest: &[RecentSession],
-        _whole: bool,
-    ) -> StoreResult<bool> {
-        Ok(false)
-    }
-
-    /// Sessions were created or were active: moves them up in the list, if it is held, and refuses
-    /// the fills under way. A touch that comes late changes nothing. One that failed counts as a
-    /// failed invalidation. Called after the commit with the committed rows' values.
-    async fn touch_recent(&self, _account: &Uid, _touched: &[RecentSession]) -> StoreResult<()> {
-        Ok(())
-    }
-
-    /// Drops an account's list, and refuses the fills under way: when a session of it was deleted,
-    /// restored, purged, or moved to another account (both lists), or its activity set back.
-    async fn forget_recent(&self, account: &Uid) -> StoreResult<()>;
 
     /// Engine and version, or what is wrong and what to do.
     async fn health(&self) -> StoreResult<String>;

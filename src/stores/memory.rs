@@ -5,7 +5,6 @@
 //! the change feed's invalidations reach each process.
 
 mod leases;
-mod recent;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,11 +14,8 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use self::leases::Leases;
-use self::recent::RecentList;
 use super::cache::random::Random;
-use super::cache::{
-    Cached, Generation, HotSession, RECENT_MAX, Recent, RecentSession, SessionCache,
-};
+use super::cache::{Cached, Generation, HotSession, SessionCache};
 use super::record::StoreResult;
 use crate::domain::{Clock, Timestamp, Uid, Watermark};
 
@@ -34,8 +30,6 @@ pub struct MemoryOptions {
     pub session_lifetime: Duration,
     /// How long it is believed that a session does not exist.
     pub absent_lifetime: Duration,
-    /// How long an account's list of recent sessions stays.
-    pub recent_lifetime: Duration,
 }
 
 impl Default for MemoryOptions {
@@ -45,7 +39,6 @@ impl Default for MemoryOptions {
             entry_bytes_max: 1024 * 1024,
             session_lifetime: Duration::from_secs(3_600),
             absent_lifetime: Duration::from_secs(30),
-            recent_lifetime: Duration::from_secs(600),
         }
     }
 }
@@ -69,16 +62,10 @@ impl Weighter<Uid, Slot> for Weight {
     }
 }
 
-/// A full list of recent sessions, nearly.
-const LIST_BYTES: u64 = 192 * RECENT_MAX as u64;
-
 /// See the module.
 pub struct MemoryCache {
     sessions: Cache<Uid, Slot, Weight>,
     leases: Leases,
-    /// Accounts' lists of recent sessions, so many that they take a sixteenth of the bytes.
-    lists: Cache<Uid, Arc<Mutex<RecentList>>>,
-    list_leases: Leases,
     watermark: Mutex<Option<Watermark>>,
     clock: Arc<dyn Clock>,
     random: Random,
@@ -108,8 +95,6 @@ impl MemoryCache {
                 DefaultLifecycle::default(),
             ),
             leases: Leases::default(),
-            lists: Cache::new((bytes / 16 / LIST_BYTES).max(16) as usize),
-            list_leases: Leases::default(),
             watermark: Mutex::new(None),
             clock,
             random,
@@ -204,57 +189,6 @@ impl SessionCache for MemoryCache {
         Ok(locked(&self.watermark).clone())
     }
 
-    async fn recent(
-        &self,
-        account: &Uid,
-        after: Option<&RecentSession>,
-        limit: usize,
-    ) -> StoreResult<Recent> {
-        let now = self.clock.now();
-        let list = self.lists.get(account);
-        let page = list.and_then(|list| locked(&list).page(after, limit, now));
-        Ok(page.unwrap_or_else(|| Recent::Miss(Generation(self.list_leases.take(account)))))
-    }
-
-    async fn fill_recent(
-        &self,
-        account: &Uid,
-        generation: Generation,
-        newest: &[RecentSession],
-        whole: bool,
-    ) -> StoreResult<bool> {
-        let until = self.until(self.options.recent_lifetime);
-        let Some(list) = RecentList::of(newest, whole, until) else {
-            return Ok(false);
-        };
-        let list = Arc::new(Mutex::new(list));
-        Ok(self.list_leases.if_held(
-            account,
-            generation.0,
-            || None,
-            || {
-                self.lists.insert(account.clone(), list);
-            },
-        ))
-    }
-
-    async fn touch_recent(&self, account: &Uid, touched: &[RecentSession]) -> StoreResult<()> {
-        self.list_leases.revoke(account, || {
-            if let Some(list) = self.lists.peek(account) {
-                let mut list = locked(&list);
-                touched.iter().for_each(|place| list.touch(place));
-            }
-        });
-        Ok(())
-    }
-
-    async fn forget_recent(&self, account: &Uid) -> StoreResult<()> {
-        self.list_leases.revoke(account, || {
-            self.lists.remove(account);
-        });
-        Ok(())
-    }
-
     async fn health(&self) -> StoreResult<String> {
         Ok(format!(
             "in the process, {} of {} MB used by {} sessions",
@@ -266,7 +200,6 @@ impl SessionCache for MemoryCache {
 
     async fn close(&self) {
         self.sessions.clear();
-        self.lists.clear();
     }
 }
 

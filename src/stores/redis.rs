@@ -12,7 +12,6 @@ mod link;
 mod options;
 mod owed;
 mod read;
-mod recent;
 mod scripts;
 mod server;
 
@@ -28,7 +27,7 @@ use self::error::of_command;
 use self::link::{Link, Open};
 use super::cache::codec;
 use super::cache::random::Random;
-use super::cache::{Cached, Generation, HotSession, Recent, RecentSession, SessionCache};
+use super::cache::{Cached, Generation, HotSession, SessionCache};
 use super::record::StoreResult;
 use super::{StoreError, StoreErrorKind, StoreKind};
 use crate::domain::{Uid, Watermark};
@@ -160,33 +159,6 @@ impl SessionCache for RedisCache {
             Some(Err(failed)) => Err(of_command("watermark", failed)),
             _ => Err(foreign("watermark")),
         }
-    }
-
-    async fn recent(
-        &self,
-        account: &Uid,
-        after: Option<&RecentSession>,
-        limit: usize,
-    ) -> StoreResult<Recent> {
-        self.recent_page(account, after, limit).await
-    }
-
-    async fn fill_recent(
-        &self,
-        account: &Uid,
-        generation: Generation,
-        newest: &[RecentSession],
-        whole: bool,
-    ) -> StoreResult<bool> {
-        self.recent_filled(account, generation, newest, whole).await
-    }
-
-    async fn touch_recent(&self, account: &Uid, touched: &[RecentSession]) -> StoreResult<()> {
-        self.recent_touched(account, touched).await
-    }
-
-    async fn forget_recent(&self, account: &Uid) -> StoreResult<()> {
-        self.recent_forgotten(account).await
     }
 
     async fn health(&self) -> StoreResult<String> {

@@ -25,15 +25,14 @@ pub(super) fn of_command(action: &'static str, failed: RedisError) -> StoreError
     };
     let advice = match failed.kind() {
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
-            "; let the user run GET, SET, UNLINK, EVALSHA, SCRIPT and the sorted-set commands on \
-             keys tg:*"
+            "; let the user run GET, GETRANGE, SET, UNLINK, EVALSHA, SCRIPT, SCAN and INFO on keys tg:*"
         }
         ErrorKind::Server(ServerErrorKind::ReadOnly) => {
             "; this is a replica, name the primary's address"
         }
         _ if failed.code() == Some("OOM") => {
             "; the server's memory is full and it may not evict: set maxmemory-policy to \
-             allkeys-lfu"
+             allkeys-lru"
         }
         _ => "",
     };

@@ -14,16 +14,6 @@ pub(super) fn generation(uid: &Uid) -> String {
     format!("tg:{FORMAT}:g:{{{uid}}}")
 }
 
-/// An account's recent sessions: a sorted set.
-pub(super) fn recent(account: &Uid) -> String {
-    format!("tg:{FORMAT}:u:{{{account}}}")
-}
-
-/// Its generation.
-pub(super) fn recent_generation(account: &Uid) -> String {
-    format!("tg:{FORMAT}:v:{{{account}}}")
-}
-
 /// How far the projector has come.
 pub(super) fn watermark() -> String {
     format!("tg:{FORMAT}:w")

@@ -19,8 +19,6 @@ pub struct RedisOptions {
     pub absent_lifetime: Duration,
     /// How long after a miss its fill may come.
     pub generation_lifetime: Duration,
-    /// How long an account's list of recent sessions stays.
-    pub recent_lifetime: Duration,
     /// Largest entry in bytes of memory of this process; packed it is about a third.
     pub entry_bytes_max: usize,
 }
@@ -36,7 +34,6 @@ impl RedisOptions {
             session_lifetime: Duration::from_secs(3_600),
             absent_lifetime: Duration::from_secs(30),
             generation_lifetime: Duration::from_secs(120),
-            recent_lifetime: Duration::from_secs(600),
             entry_bytes_max: 1024 * 1024,
         }
     }

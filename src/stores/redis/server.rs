@@ -12,7 +12,7 @@ use super::{keys, scripts};
 use crate::stores::record::StoreResult;
 use crate::stores::{StoreError, StoreErrorKind};
 
-/// First version with all that is used (`ZADD GT` is the youngest).
+/// Oldest version that its makers still mended when this was written.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
 /// Stands for one run of one server. Entries of another are not believed.
@@ -102,10 +102,10 @@ pub(super) fn described(info: &str) -> String {
     let (used, policy) = (field("used_memory_human"), field("maxmemory_policy"));
     match field("maxmemory") {
         "0" => format!(
-            "{engine}, {used} used without a limit: set maxmemory, and maxmemory-policy allkeys-lfu"
+            "{engine}, {used} used without a limit: set maxmemory, and maxmemory-policy allkeys-lru"
         ),
         _ if policy == "noeviction" || policy.starts_with("volatile") => format!(
-            "{engine}, {used} of {} used, maxmemory-policy {policy}: set allkeys-lfu, or it \
+            "{engine}, {used} of {} used, maxmemory-policy {policy}: set allkeys-lru, or it \
              refuses writes when it is full",
             field("maxmemory_human")
         ),

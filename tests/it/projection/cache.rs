@@ -108,10 +108,6 @@ impl SessionCache for NotingCache {
         Ok(self.state.lock().unwrap().watermark.clone())
     }
 
-    async fn forget_recent(&self, _: &Uid) -> StoreResult<()> {
-        Ok(())
-    }
-
     async fn health(&self) -> StoreResult<String> {
         Ok("noting".to_owned())
     }

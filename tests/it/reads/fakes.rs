@@ -261,10 +261,6 @@ impl SessionCache for FakeCache {
         Ok(self.watermark.lock().unwrap().clone())
     }
 
-    async fn forget_recent(&self, _: &Uid) -> StoreResult<()> {
-        Ok(())
-    }
-
     async fn health(&self) -> StoreResult<String> {
         let call = self.watch.call(StoreKind::Redis, "health".into()).await;
         call.map(|()| "Fake 1".into())

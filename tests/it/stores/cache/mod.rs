@@ -6,7 +6,6 @@ mod codec;
 mod faults;
 mod interleavings;
 mod opening;
-mod recent;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -74,12 +73,6 @@ macro_rules! contract_on {
                 interleavings::a_cache_without_the_rule_stays_stale,
                 interleavings::a_storm_of_writers_and_fills_leaves_nothing_stale,
                 interleavings::no_interleaving_of_writers_and_fills_stays_stale,
-                recent::a_fill_that_began_before_a_touch_or_a_drop_is_refused,
-                recent::a_late_touch_changes_nothing,
-                recent::a_list_that_is_full_ends_where_it_no_longer_knows,
-                recent::an_account_without_sessions_has_a_whole_empty_list,
-                recent::any_order_of_touches_gives_the_order_of_the_record,
-                recent::pages_follow_each_other_through_ties,
                 sessions::a_fill_that_began_before_an_invalidation_is_refused,
                 sessions::a_generation_of_another_session_does_not_fit,
                 sessions::a_hit_is_filled_again_until_the_session_is_invalidated,
@@ -87,6 +80,7 @@ macro_rules! contract_on {
                 sessions::a_session_whose_turns_alone_are_too_large_is_refused,
                 sessions::absence_is_believed_until_the_session_is_invalidated,
                 sessions::all_who_missed_together_may_fill,
+                sessions::an_invalidation_ends_the_generation_of_all_who_filled_or_wait,
                 sessions::an_entry_too_large_keeps_the_newest_bodies,
                 sessions::closing_ends_it,
                 sessions::many_are_answered_in_their_order,

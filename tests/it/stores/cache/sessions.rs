@@ -42,6 +42,25 @@ pub(super) async fn all_who_missed_together_may_fill(f: Fixture) {
     );
 }
 
+pub(super) async fn an_invalidation_ends_the_generation_of_all_who_filled_or_wait(f: Fixture) {
+    let session = conversation("s", 1, 10);
+    let key = &session.row.uid.clone();
+    for first in [true, false] {
+        let generation = missed(&*f.cache, key).await;
+        assert_eq!(missed(&*f.other, key).await, generation);
+        if first {
+            let filled = f.cache.fill(key, generation, Some(Arc::clone(&session)));
+            assert!(filled.await.unwrap());
+        }
+        // In one order the invalidation finds an entry, in the other a generation.
+        f.other.invalidate(std::slice::from_ref(key)).await.unwrap();
+        for late in [Some(Arc::clone(&session)), None] {
+            assert!(!f.other.fill(key, generation, late).await.unwrap());
+        }
+        assert_ne!(missed(&*f.cache, key).await, generation);
+    }
+}
+
 pub(super) async fn a_fill_that_began_before_an_invalidation_is_refused(f: Fixture) {
     let session = conversation("s", 1, 10);
     let key = &session.row.uid.clone();
