@@ -254,6 +254,7 @@ impl App {
         let store = store.context("the replica for ANALYTICS (`analytics`)")?;
         Ok(Some((Arc::new(store), replica)))
     }
+            standby: replica == Replica::MayLag,
 
     /// The change feed that the configuration names.
     pub async fn feeds(&self, config: &Config) -> anyhow::Result<Feeds> {

@@ -39,6 +39,8 @@ pub(super) struct Connections {
     /// The driver's pool, for those that need no reason.
     pub(super) pool: PgPool,
     address: Arc<PgConnectOptions>,
+    /// Whether the server may be a standby.
+    standby: bool,
     /// How long a connection is waited for.
     wait: Duration,
     asked: Arc<Mutex<Option<(Instant, Refusal)>>>,
@@ -48,7 +50,9 @@ impl Connections {
     /// Connects once, so that an address that cannot be is known now.
     pub(super) async fn open(options: &PgOptions) -> StoreResult<Self> {
         let address = connect_options(&options.url)?;
-        let first = connect("connect", &address, options.acquire_timeout).await?;
+        let standby = options.standby;
+        let mut first = connect("connect", &address, options.acquire_timeout).await?;
+        primary(&mut first, &address, standby).await?;
         // It only had to be possible; a failure to say goodbye changes nothing.
         drop(first.close().await);
         let settings = format!(
@@ -68,7 +72,11 @@ impl Connections {
             .after_connect(move |connection, _| {
                 let settings = sqlx::AssertSqlSafe(settings.clone());
                 Box::pin(async move {
-                    sqlx::raw_sql(settings).execute(connection).await?;
+                    sqlx::raw_sql(settings).execute(&mut *connection).await?;
+                    // Which server an address leads to may change with every connection.
+                    if !standby && is_standby(connection).await? {
+                        return Err(sqlx::Error::Configuration("a standby".into()));
+                    }
                     Ok(())
                 })
             })
@@ -76,6 +84,7 @@ impl Connections {
         Ok(Self {
             pool,
             address: Arc::new(address),
+            standby,
             wait: options.acquire_timeout,
             asked: Arc::default(),
         })
@@ -125,9 +134,10 @@ impl Connections {
             return refusal.clone();
         }
         let refusal = match connect("connect", &self.address, self.wait).await {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                let refusal = primary(&mut connection, &self.address, self.standby).await;
                 drop(connection.close().await);
-                None
+                refusal.err().map(|error| (error.kind, error.message))
             }
             // All connections of the server are taken, perhaps by this very pool.
             Err(error) if is_full(&error) => None,
@@ -135,6 +145,35 @@ impl Connections {
         };
         *asked = Some((Instant::now(), refusal.clone()));
         refusal
+    }
+}
+
+async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::query_scalar("select pg_is_in_recovery()");
+    asked.fetch_one(connection).await
+}
+
+/// Refuses a standby where none may be: what it answered would be taken for the truth, and may be
+/// older than what was acknowledged.
+async fn primary(
+    connection: &mut PgConnection,
+    address: &PgConnectOptions,
+    standby: bool,
+) -> StoreResult<()> {
+    if standby {
+        return Ok(());
+    }
+    match is_standby(connection).await {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            let message = format!(
+                "{} is a standby, which may lag behind; the record store must be the primary: \
+                 correct the address, or promote the server (a standby may serve as `analytics`)",
+                place(address)
+            );
+            Err(failure(StoreErrorKind::Unavailable, "connect", message))
+        }
+        Err(error) => Err(store_error("connect", error)),
     }
 }
 

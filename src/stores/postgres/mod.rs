@@ -47,6 +47,8 @@ pub struct PgOptions {
     pub acquire_timeout: Duration,
     /// How long a single statement may run.
     pub statement_timeout: Duration,
+    /// Whether the server may be a standby: only where answers may be older than the record.
+    pub standby: bool,
 }
 
 impl PgOptions {
@@ -57,6 +59,7 @@ impl PgOptions {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            standby: false,
         }
     }
 }

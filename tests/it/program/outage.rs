@@ -211,3 +211,48 @@ async fn a_running_program_answers_during_an_outage_and_recovers_by_itself() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_standby_is_no_record_store_until_it_is_promoted() {
+    let mut server = Private::start(&[]);
+    let url = server.migrated().await;
+    let mut admin = server.connect("turngraph").await;
+    let data: String = sqlx::query_scalar("show data_directory")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    drop(admin);
+    let store = PgRecordStore::open(&patient(&url)).await.unwrap();
+    store.health().await.unwrap();
+    server.stop();
+    std::fs::write(std::path::Path::new(&data).join("standby.signal"), "").unwrap();
+    server.start_again();
+    // At start, and to a store that was open when its server became one; that may find first that
+    // its connections are gone.
+    let later = loop {
+        let error = store.health().await.expect_err("a standby answers nothing");
+        if error.message.contains("is a standby") {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    for error in [open(&url).await, later] {
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+        assert!(error.message.contains("is a standby"), "{error}");
+        assert!(error.message.contains("promote"), "{error}");
+    }
+    let replica = PgOptions {
+        standby: true,
+        ..patient(&url)
+    };
+    let replica = PgRecordStore::open(&replica).await.unwrap();
+    replica.health().await.unwrap();
+    let mut admin = server.connect("turngraph").await;
+    sqlx::query("select pg_promote()")
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    while store.health().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
