@@ -22,7 +22,7 @@ use crate::domain::{Clock, SystemClock, Uid, UidSource, UuidV7Source};
 use crate::graphql::Gateway;
 use crate::http::{self, Dependency, DependencyState, Readiness};
 use crate::lifecycle::Lifecycle;
-use crate::reads::{Reads, Replica};
+use crate::reads::{ReadSettings, Reads, Replica};
 use crate::stores::cql::CqlMigrator;
 use crate::stores::migration::SchemaMigrator;
 use crate::stores::postgres::{PgMigrator, PgOptions, PgRecordStore};
@@ -199,7 +199,13 @@ impl App {
         config: &Config,
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Gateway> {
+        let settings = ReadSettings {
+            hot_age_max: config.hybrid.cache_age,
+            stale_max: config.hybrid.cache_stale,
+            ..ReadSettings::default()
+        };
         let mut reads = Reads::new(Arc::clone(&self.record), Arc::clone(&self.clock))
+            .with_settings(settings)
             .with_all_accounts(Arc::clone(&self.source));
         if let Some((cache, kind)) = &copies.cache {
             reads = reads.with_cache(Arc::clone(cache), *kind);
@@ -248,13 +254,13 @@ impl App {
         };
         let options = PgOptions {
             max_connections: ANALYTICS_CONNECTIONS,
+            standby: replica == Replica::MayLag,
             ..PgOptions::url(url)
         };
         let store = PgRecordStore::open(&options).await;
         let store = store.context("the replica for ANALYTICS (`analytics`)")?;
         Ok(Some((Arc::new(store), replica)))
     }
-            standby: replica == Replica::MayLag,
 
     /// The change feed that the configuration names.
     pub async fn feeds(&self, config: &Config) -> anyhow::Result<Feeds> {

@@ -188,8 +188,16 @@ async fn cache(
     app: &App,
 ) -> anyhow::Result<Option<(Arc<dyn SessionCache>, Source)>> {
     let random = Random::fresh(&*app.uids);
+    // Reads look at the age of an entry by themselves; this is how long there is one to look at.
+    let session_lifetime = config
+        .hybrid
+        .cache_age
+        .saturating_add(config.hybrid.cache_stale);
     if let Some(url) = &config.hybrid.redis {
-        let options = RedisOptions::url(url.expose());
+        let options = RedisOptions {
+            session_lifetime,
+            ..RedisOptions::url(url.expose())
+        };
         let redis = RedisCache::open_or_wait(options, random).await;
         return Ok(Some((
             Arc::new(redis.context("the hot cache (`redis`)")?),
@@ -202,7 +210,11 @@ async fn cache(
         RecordUrl::Postgres(_) => Ok(None),
         RecordUrl::Sqlite(_) => {
             let clock = Arc::clone(&app.clock);
-            let cache = MemoryCache::new(MemoryOptions::default(), clock, random);
+            let options = MemoryOptions {
+                session_lifetime,
+                ..MemoryOptions::default()
+            };
+            let cache = MemoryCache::new(options, clock, random);
             Ok(Some((Arc::new(cache), Source::Memory)))
         }
     }

@@ -83,6 +83,10 @@ pub struct HybridConfig {
     /// The hot cache, `redis://HOST[:PORT][/DB]`; none: the embedded default caches in the
     /// process, PostgreSQL is read without a cache.
     pub redis: Option<StoreUrl>,
+    /// Age at which an entry of the hot cache is read anew.
+    pub cache_age: Duration,
+    /// How much longer it is shown, marked as stale, while it is read anew; zero shows none.
+    pub cache_stale: Duration,
     /// A replica of the record store for ANALYTICS; none: the record store, by a pool of its own.
     pub analytics: Option<StoreUrl>,
     /// Where changes are read from.

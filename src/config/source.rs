@@ -33,6 +33,8 @@ const SETTINGS: &[Setting] = &[
     setting("record_connections_max", "", "16"),
     setting("cql", "--cql", ""),
     setting("redis", "--redis", ""),
+    setting("cache_age", "", "60m"),
+    setting("cache_stale", "", "10m"),
     setting("analytics", "", ""),
     setting("feed", "--feed", "auto"),
     setting("feed_slot", "", "turngraph"),
@@ -143,6 +145,8 @@ pub fn load(
                 &["redis", "rediss"],
                 "redis://HOST[:PORT][/DATABASE]",
             )?,
+            cache_age: found.get("cache_age", duration)?,
+            cache_stale: found.get("cache_stale", duration)?,
             analytics: found.url(
                 "analytics",
                 &["postgres", "postgresql"],

@@ -50,6 +50,7 @@ struct WrittenRead<'a> {
     source: &'static str,
     lag_ms: Option<i64>,
     as_of: Option<String>,
+    stale: bool,
 }
 
 impl About {
@@ -97,8 +98,12 @@ impl About {
     }
 
     /// `HIT` where every session was in the cache, `PARTIAL` where some were, `MISS` where none
-    /// was, `NONE` where the cache was not asked.
+    /// was, `NONE` where the cache was not asked; `STALE` where one that was there is past its age
+    /// and is being read anew.
     pub fn cache(&self) -> &'static str {
+        if self.cache.stale > 0 {
+            return "STALE";
+        }
         match (self.cache.hits, self.cache.misses) {
             (0, 0) => "NONE",
             (_, 0) => "HIT",
@@ -109,19 +114,12 @@ impl About {
 
     /// The value of `extensions`.
     pub(crate) fn extensions(&self, request_id: &str) -> Vec<u8> {
-        let read = |note: &'_ ReadNote| -> (&'static str, Option<i64>, Option<String>) {
-            let origin = note.origin;
-            let as_of = origin.as_of.map(|at| at.to_string());
-            (origin.source.name(), origin.lag_ms, as_of)
-        };
-        let reads = self.reads.iter().map(|note| {
-            let (source, lag_ms, as_of) = read(note);
-            WrittenRead {
-                path: [&note.path],
-                source,
-                lag_ms,
-                as_of,
-            }
+        let reads = self.reads.iter().map(|note| WrittenRead {
+            path: [&note.path],
+            source: note.origin.source.name(),
+            lag_ms: note.origin.lag_ms,
+            as_of: note.origin.as_of.map(|at| at.to_string()),
+            stale: note.origin.stale,
         });
         let written = Written {
             consistency: self.consistency.name(),
@@ -138,13 +136,17 @@ impl About {
     }
 }
 
-/// Of two parts the one that is older, or of which that is not known.
+/// Of two parts the one that is older, or of which that is not known; stale if one of them is.
 pub(crate) fn older(a: Origin, b: Origin) -> Origin {
-    match (a.as_of, b.as_of) {
+    let older = match (a.as_of, b.as_of) {
         (None, _) => a,
         (_, None) => b,
         (Some(at), Some(other)) if other < at => b,
         _ => a,
+    };
+    Origin {
+        stale: a.stale || b.stale,
+        ..older
     }
 }
 
@@ -158,6 +160,7 @@ mod tests {
             source,
             as_of: as_of.map(Timestamp),
             lag_ms: as_of.map(|at| -at),
+            stale: false,
         }
     }
 
@@ -178,6 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn one_stale_part_makes_the_answer_stale() {
+        let mut about = About::default();
+        let old = Origin {
+            stale: true,
+            ..origin(Source::Redis, Some(-5))
+        };
+        about.note("s", origin(Source::Redis, Some(-9)));
+        about.note("s", old);
+        assert!(about.reads[0].origin.stale);
+        assert_eq!(about.as_of(), Some(Timestamp(-9)));
+        about.cache = CacheUse {
+            hits: 2,
+            misses: 1,
+            stale: 1,
+        };
+        assert_eq!(about.cache(), "STALE");
+    }
+
+    #[test]
     fn extensions_are_json_with_names_of_the_api() {
         let mut about = About {
             reasons: vec!["x".into(), "y".into()],
@@ -187,7 +209,7 @@ mod tests {
         let written: serde_json::Value = serde_json::from_slice(&about.extensions("r")).unwrap();
         let wanted = serde_json::json!({"turngraph": {
             "consistency": "EVENTUAL",
-            "reads": [{"path": ["s"], "source": "SQLITE", "lagMs": 0, "asOf": "1970-01-01T00:00:00.000Z"}],
+            "reads": [{"path": ["s"], "source": "SQLITE", "lagMs": 0, "asOf": "1970-01-01T00:00:00.000Z", "stale": false}],
             "cache": "NONE", "degraded": true, "reason": "x; y", "requestId": "r",
         }});
         assert_eq!(written, wanted);

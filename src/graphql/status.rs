@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use async_graphql::Enum;
 
 use super::data::{Env, Looked};
-use super::engine::{At, Bool, Entity, Failure, Int, Obj, Part, Str, Type, View, enumeration};
+use super::engine::{
+    At, Bool, Entity, Failure, Float, Int, Obj, Part, Str, Type, View, enumeration,
+};
 use super::freshness::StoreName;
 use crate::reads::guard::breaker;
 use crate::reads::{StoreState, SystemState};
@@ -78,6 +80,8 @@ impl Entity for StoreStatus {
             .doc("Whether it answered just now, within two seconds.");
         t.field::<Option<BreakerName>>("breaker", |At(s)| s.breaker.map(Into::into))
             .doc("What its breaker does; null where it has none.");
+        t.field::<Option<Float>>("p99Ms", |At(s)| s.p99_ms)
+            .doc("99 % of this server's last 512 reads of it took no longer, in milliseconds; null before the first.");
         t.field::<Option<Int>>("lagMs", |At(s)| millis(s.lag_ms))
             .doc("How far it is behind the record store, in milliseconds, where that is known.");
         t.field::<Str>("message", |At(s)| &s.message)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::fill::Pending;
+use super::renew::StaleEntry;
 use super::watermark::WAIT_MAX;
 use crate::domain::{Consistency, Revision, Timestamp, Uid};
 use crate::stores::StoreKind;
@@ -28,6 +29,8 @@ pub struct Origin {
     pub as_of: Option<Timestamp>,
     /// How long before the read that was, in milliseconds.
     pub lag_ms: Option<i64>,
+    /// It is a cache entry past its age, shown while it is being read anew.
+    pub stale: bool,
 }
 
 impl Origin {
@@ -37,6 +40,7 @@ impl Origin {
             as_of,
             // A copy can be no newer than now; the clocks of two machines may say so.
             lag_ms: as_of.map(|at| ((now.0 - at.0) / 1_000).max(0)),
+            stale: false,
         }
     }
 
@@ -64,12 +68,16 @@ pub struct CacheUse {
     pub hits: u32,
     /// Sessions that were not.
     pub misses: u32,
+    /// Of those that were there the ones past their age.
+    pub stale: u32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) routes: HashMap<Uid, Route>,
     pub(super) fills: HashMap<Uid, Pending>,
+    /// Entries past their age that this operation shows, and reads anew when it ends.
+    pub(super) stale: Vec<StaleEntry>,
     reasons: Vec<String>,
     cache: CacheUse,
     /// Left of the time for which the operation waits for projections.
@@ -143,6 +151,11 @@ impl ReadContext {
         self.deadline
     }
 
+    /// The same operation with half of the time that is left.
+    pub(super) fn hurried(&self) -> Self {
+        self.clone().within(self.left() / 2)
+    }
+
     pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
@@ -158,6 +171,12 @@ impl ReadContext {
         if !notes.reasons.contains(&reason) {
             notes.reasons.push(reason);
         }
+    }
+
+    /// Notes that one of the sessions that were in the cache was past its age.
+    pub(super) fn count_stale(&self) {
+        let mut notes = self.notes();
+        notes.cache.stale = notes.cache.stale.saturating_add(1);
     }
 
     pub(super) fn count_cache(&self, hits: usize, misses: usize) {

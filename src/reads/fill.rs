@@ -114,24 +114,28 @@ fn size(body: &HotBodies) -> usize {
 }
 
 impl Reads {
-    /// Ends an operation: what it read is entered into the cache, and a sample of it compared with
-    /// the record store, both without being waited for.
+    /// Ends an operation: what it read is entered into the cache, what it was shown past its age is
+    /// read anew, and a sample of it compared with the record store; nothing of it is waited for.
     pub fn finish(self: &Arc<Self>, ctx: &ReadContext) {
         let fills = std::mem::take(&mut ctx.notes().fills);
+        let stale = std::mem::take(&mut ctx.notes().stale);
         let sampled = self.sample(ctx);
-        if fills.is_empty() && sampled.is_empty() {
+        if fills.is_empty() && stale.is_empty() && sampled.is_empty() {
             return;
         }
         let (reads, account) = (Arc::clone(self), ctx.account().clone());
         tokio::spawn(async move {
             reads.fill(fills.into_iter().collect()).await;
+            for entry in stale {
+                reads.renew(&account, entry).await;
+            }
             for (uid, origin) in sampled {
                 reads.compare(&account, &uid, origin).await;
             }
         });
     }
 
-    async fn fill(&self, fills: Vec<(Uid, Pending)>) {
+    pub(super) async fn fill(&self, fills: Vec<(Uid, Pending)>) {
         let Some((cache, hop)) = &self.stores.cache else {
             return;
         };

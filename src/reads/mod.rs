@@ -14,6 +14,7 @@ mod fill;
 pub mod guard;
 mod listing;
 mod pages;
+mod renew;
 mod router;
 mod search;
 mod settings;
@@ -43,6 +44,7 @@ pub use status::{StoreState, SystemState};
 pub use watermark::PERIOD as WATERMARK_PERIOD;
 
 use guard::Hop;
+use guard::latency::Latencies;
 use guard::limiter::Limiter;
 use router::flights::Flights;
 use watermark::Progress;
@@ -147,6 +149,7 @@ pub struct Reads {
     route: RouteHandle,
     progress: Progress,
     flights: Flights,
+    renewals: renew::Renewals,
     fallbacks: Limiter,
     analytics: Limiter,
     shadow: shadow::Counters,
@@ -161,6 +164,7 @@ struct Stores {
     cache: Option<(Arc<dyn SessionCache>, Hop)>,
     projection: Option<(Arc<dyn ProjectionStore>, Hop)>,
     analytics: Option<(Arc<dyn RecordStore>, Replica)>,
+    analytics_latencies: Latencies,
     all_accounts: Option<Arc<dyn ProjectionSource>>,
     cache_kind: Source,
 }
@@ -236,7 +240,8 @@ impl Reads {
     }
 
     /// One page of the account's sessions. The projections have them by creation, newest first;
-    /// every other order or filter is the record store's.
+    /// every other order or filter is the record store's, and while that is away a short list
+    /// without a filter still comes from the projections, in any order.
     pub async fn listing(
         &self,
         ctx: &ReadContext,
@@ -247,13 +252,7 @@ impl Reads {
         {
             return Ok(page);
         }
-        let pages = pages::RecordPages {
-            record: self.record_of(ctx),
-            account: ctx.account(),
-            origin: self.record_origin(ctx),
-        };
-        let page = listing::page(&pages, &*self.clock, request);
-        self.guarded(ctx, page).await
+        self.recorded_listing(ctx, request).await
     }
 
     /// One page of turns whose prompt or text contains all words; always the record store's.

@@ -20,6 +20,13 @@ pub struct ReadSettings {
     pub analytics: usize,
     /// More of them that may wait.
     pub analytics_waiting: usize,
+    /// A cache entry that is older than this is read anew before it is shown, with two exceptions:
+    /// within `stale_max` it is shown meanwhile, and age does not count for as long as reading anew
+    /// would give nothing younger.
+    pub hot_age_max: Duration,
+    /// How much older than `hot_age_max` an entry may be that an EVENTUAL read is shown, marked as
+    /// stale, while it is read anew; zero shows none.
+    pub stale_max: Duration,
     /// Content bytes of one session that are put into the cache, at most.
     pub hot_bytes_max: usize,
     /// A shadow read that differs is looked at once more after this.
@@ -34,6 +41,8 @@ impl Default for ReadSettings {
             fallbacks_waiting: 256,
             analytics: 4,
             analytics_waiting: 16,
+            hot_age_max: Duration::from_secs(3_600),
+            stale_max: Duration::from_secs(600),
             hot_bytes_max: 512 * 1024,
             shadow_recheck: Duration::from_secs(5),
         }

@@ -12,7 +12,7 @@ use crate::stores::record::StoreResult;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoreState {
     /// `record`, `analytics`, `projection` or `cache`.
     pub role: &'static str,
@@ -22,6 +22,8 @@ pub struct StoreState {
     pub reachable: bool,
     /// What its breaker does; none where it has none.
     pub breaker: Option<BreakerState>,
+    /// How long its last reads took, in milliseconds; none before the first.
+    pub p99_ms: Option<f64>,
     /// How far it is behind the record store, where that is known.
     pub lag_ms: Option<i64>,
     /// Engine and version, or what is wrong. Names no host.
@@ -29,7 +31,7 @@ pub struct StoreState {
 }
 
 /// All stores.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SystemState {
     /// The record store first.
     pub stores: Vec<StoreState>,
@@ -65,22 +67,30 @@ impl Reads {
         let (record, cache, projection, analytics) =
             futures_util::future::join4(record, cache, projection, analytics).await;
         let lag_ms = self.lag_ms().await;
-        let hop = |hop: &Hop| Some(hop.state());
+        let known = |hop: &Hop, lag_ms| Known {
+            breaker: Some(hop.state()),
+            p99_ms: hop.latencies().p99_ms(),
+            lag_ms,
+        };
+        let mut of_record = known(&self.stores.record_hop, Some(0));
+        if !self.stores.has_copies() {
+            of_record.breaker = None;
+        }
         let kind = self.stores.record.kind();
-        let guarded = self
-            .stores
-            .has_copies()
-            .then(|| self.stores.record_hop.state());
-        let mut stores = vec![state("record", kind, record, (guarded, Some(0)))];
+        let mut stores = vec![state("record", kind, record, of_record)];
         if let (Some(health), Some((store, _))) = (analytics, &self.stores.analytics) {
-            stores.push(state("analytics", store.kind(), health, (None, None)));
+            let known = Known {
+                p99_ms: self.stores.analytics_latencies.p99_ms(),
+                ..Known::default()
+            };
+            stores.push(state("analytics", store.kind(), health, known));
         }
-        if let (Some(health), Some((_, of))) = (projection, &self.stores.projection) {
-            stores.push(state("projection", Source::Cql, health, (hop(of), lag_ms)));
+        if let (Some(health), Some((_, hop))) = (projection, &self.stores.projection) {
+            stores.push(state("projection", Source::Cql, health, known(hop, lag_ms)));
         }
-        if let (Some(health), Some((_, of))) = (cache, &self.stores.cache) {
+        if let (Some(health), Some((_, hop))) = (cache, &self.stores.cache) {
             let kind = self.stores.cache_kind;
-            stores.push(state("cache", kind, health, (hop(of), None)));
+            stores.push(state("cache", kind, health, known(hop, None)));
         }
         SystemState { stores, lag_ms }
     }
@@ -110,18 +120,27 @@ async fn asked<T>(health: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
+/// What the router itself knows of a store.
+#[derive(Default)]
+struct Known {
+    breaker: Option<BreakerState>,
+    p99_ms: Option<f64>,
+    lag_ms: Option<i64>,
+}
+
 fn state(
     role: &'static str,
     kind: Source,
     health: Result<String, String>,
-    (breaker, lag_ms): (Option<BreakerState>, Option<i64>),
+    known: Known,
 ) -> StoreState {
     StoreState {
         role,
         kind,
         reachable: health.is_ok(),
-        breaker,
-        lag_ms,
+        breaker: known.breaker,
+        p99_ms: known.p99_ms,
+        lag_ms: known.lag_ms,
         message: health.unwrap_or_else(|problem| problem),
     }
 }

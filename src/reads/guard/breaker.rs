@@ -47,8 +47,9 @@ pub enum CallOutcome {
     Answered(Duration),
     /// It failed.
     Failed,
-    /// Its caller went away; nothing is known.
-    Abandoned,
+    /// Its caller went away after this time. Callers that have no patience with a store that hangs
+    /// must not keep it from being noticed: after a slow call's time it is as bad as one.
+    Abandoned(Duration),
 }
 
 /// What the breaker does at present.
@@ -152,7 +153,7 @@ impl Breaker {
         let good = match outcome {
             CallOutcome::Answered(took) => Some(took <= self.policy.slow),
             CallOutcome::Failed => Some(false),
-            CallOutcome::Abandoned => None,
+            CallOutcome::Abandoned(after) => (after > self.policy.slow).then_some(false),
         };
         match &mut self.phase {
             Phase::Closed { bad, seen } => {

@@ -55,6 +55,15 @@ fn slow_answers_open_as_failures_do() {
 }
 
 #[test]
+fn callers_that_give_up_on_a_store_that_hangs_open_and_hasty_ones_say_nothing() {
+    let mut breaker = Breaker::new(policy());
+    calls(&mut breaker, &[CallOutcome::Abandoned(MS); 50], MS);
+    assert_eq!(breaker.state(MS), BreakerState::Closed);
+    calls(&mut breaker, &[CallOutcome::Abandoned(1_001 * MS); 4], MS);
+    assert_eq!(breaker.state(MS), BreakerState::Open);
+}
+
+#[test]
 fn old_outcomes_fall_out_of_the_window() {
     let mut breaker = Breaker::new(policy());
     calls(&mut breaker, &[QUICK; 100], MS);
@@ -100,7 +109,7 @@ fn each_failed_probe_doubles_the_pause_up_to_its_limit() {
 fn a_probe_whose_caller_went_away_frees_its_place() {
     let mut breaker = opened(Duration::ZERO);
     let probe = breaker.admit(100 * MS).expect("the pause is over");
-    breaker.done(probe, CallOutcome::Abandoned, 100 * MS);
+    breaker.done(probe, CallOutcome::Abandoned(MS), 100 * MS);
     assert!(breaker.admit(100 * MS).is_some());
 }
 
@@ -130,13 +139,13 @@ proptest! {
             match action {
                 0 => out.extend(breaker.admit(now)),
                 _ => if let Some(ticket) = out.pop() {
-                    let outcome = [QUICK, CallOutcome::Failed, CallOutcome::Abandoned][usize::from(action) - 1];
+                    let outcome = [QUICK, CallOutcome::Failed, CallOutcome::Abandoned(MS)][usize::from(action) - 1];
                     breaker.done(ticket, outcome, now);
                 }
             }
         }
         for ticket in out {
-            breaker.done(ticket, CallOutcome::Abandoned, now);
+            breaker.done(ticket, CallOutcome::Abandoned(MS), now);
         }
         for _ in 0..12 {
             now += policy().pause_max;

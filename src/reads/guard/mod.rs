@@ -1,6 +1,7 @@
 //! `Hop`: one store as the router asks it, with a breaker and a share of the deadline.
 
 pub mod breaker;
+pub mod latency;
 pub mod limiter;
 
 use std::future::Future;
@@ -12,7 +13,9 @@ use tokio::time::Instant;
 use crate::stores::record::StoreResult;
 use crate::stores::{StoreError, StoreErrorKind, StoreKind};
 
+use super::context::DEADLINE;
 use breaker::{Breaker, BreakerPolicy, BreakerState, CallOutcome, Ticket};
+use latency::Latencies;
 
 /// A store behind a breaker.
 pub(super) struct Hop {
@@ -20,6 +23,7 @@ pub(super) struct Hop {
     /// One part in so many of the time that is left may be spent here.
     share: u32,
     breaker: Mutex<Breaker>,
+    latencies: Latencies,
     begun: Instant,
 }
 
@@ -27,13 +31,17 @@ pub(super) struct Hop {
 struct Call<'a> {
     hop: &'a Hop,
     ticket: Ticket,
-    outcome: CallOutcome,
+    begun: Instant,
+    /// None until it ends by itself.
+    outcome: Option<CallOutcome>,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let now = self.hop.begun.elapsed();
-        self.hop.breaker().done(self.ticket, self.outcome, now);
+        let abandoned = CallOutcome::Abandoned(self.begun.elapsed());
+        let outcome = self.outcome.unwrap_or(abandoned);
+        self.hop.breaker().done(self.ticket, outcome, now);
     }
 }
 
@@ -52,6 +60,7 @@ impl Hop {
             kind,
             share,
             breaker: Mutex::new(Breaker::new(policy)),
+            latencies: Latencies::default(),
             begun: Instant::now(),
         }
     }
@@ -59,6 +68,11 @@ impl Hop {
     /// What its breaker does.
     pub(super) fn state(&self) -> BreakerState {
         self.breaker().state(self.begun.elapsed())
+    }
+
+    /// How long its reads took lately.
+    pub(super) fn latencies(&self) -> &Latencies {
+        &self.latencies
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
@@ -75,20 +89,31 @@ impl Hop {
         let Some(ticket) = ticket else {
             return Err(self.error(StoreErrorKind::Unavailable, "its breaker is open"));
         };
+        let begun = Instant::now();
         let mut noted = Call {
             hop: self,
             ticket,
-            outcome: CallOutcome::Abandoned,
+            begun,
+            outcome: None,
         };
-        let begun = Instant::now();
         let within = deadline.saturating_duration_since(begun) / self.share;
         let answer = tokio::time::timeout(within, call).await;
-        noted.outcome = match &answer {
-            Ok(Ok(_)) => CallOutcome::Answered(begun.elapsed()),
-            Ok(Err(error)) if !is_down(error) => CallOutcome::Answered(begun.elapsed()),
-            Ok(Err(_)) | Err(_) => CallOutcome::Failed,
-        };
+        let took = begun.elapsed();
+        self.latencies.note(took);
+        noted.outcome = Some(match &answer {
+            Ok(Ok(_)) => CallOutcome::Answered(took),
+            Ok(Err(error)) if !is_down(error) => CallOutcome::Answered(took),
+            Ok(Err(_)) => CallOutcome::Failed,
+            // Who came with hardly any time left has learnt nothing of the store.
+            Err(_) if within < self.fair() => CallOutcome::Abandoned(took),
+            Err(_) => CallOutcome::Failed,
+        });
         answer.unwrap_or_else(|_| Err(self.late(within)))
+    }
+
+    /// What a store must be given at least, to be blamed for not answering: a tenth of its share.
+    fn fair(&self) -> Duration {
+        DEADLINE / self.share / 10
     }
 
     fn late(&self, within: Duration) -> StoreError {

@@ -2,28 +2,23 @@
 //! or not whole there from the record store.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 
 use futures_util::StreamExt;
-use futures_util::future::join3;
 
-use super::{logged, missed};
+use super::missed;
 use crate::domain::step::StepHead;
-use crate::domain::{Consistency, StepRow, Uid};
+use crate::domain::{Consistency, Revision, StepRow, Uid};
 use crate::reads::context::{Origin, ReadContext, Route};
 use crate::reads::fill::What;
-use crate::reads::{
-    Body, BodyAnswers, BodyKind, BodyWant, ReadErrorKind, ReadResult, Reads, Source,
-};
+use crate::reads::{Body, BodyAnswers, BodyKind, BodyWant, ReadErrorKind, Reads, Source};
 use crate::stores::cache::{HotBodies, HotSession};
 use crate::stores::projection::{BodyPart, ProjectedBodies};
 
-/// Keys in one statement at most.
-const KEYS_MAX: usize = 10_000;
 /// Sessions whose bodies are read from the projections at the same time.
 const SESSIONS_AT_ONCE: usize = 16;
 
-type Slot = Option<Result<Option<(Body, Origin)>, ReadErrorKind>>;
+/// An answer, once there is one.
+pub(super) type Slot = Option<Result<Option<(Body, Origin)>, ReadErrorKind>>;
 
 impl Reads {
     /// Content of turns that were found in graphs of the same context, in the order of `wants`.
@@ -43,11 +38,9 @@ impl Reads {
 
     async fn copied_bodies(&self, ctx: &ReadContext, wants: &[BodyWant], slots: &mut [Slot]) {
         // A copy may hold the row of a turn that was just written, and not yet all its content.
-        let unreached = self.unreached(ctx);
-        let just_written: HashSet<&Uid> = unreached
-            .iter()
-            .flat_map(|revision| revision.rows.iter().map(|(uid, _)| uid))
-            .collect();
+        let (projections, cache) = (self.unreached(ctx), self.unreached_by_cache(ctx));
+        let just_written = named(&projections);
+        let not_yet_hot = named(&cache);
         let quarantined = self.progress.quarantined();
         let mut asked: HashMap<&Uid, Vec<usize>> = HashMap::new();
         {
@@ -57,7 +50,9 @@ impl Reads {
                     continue;
                 }
                 let hot = match notes.routes.get(&want.session_uid) {
-                    Some(Route::Hot(hot, origin)) => from_hot(hot, want).map(|b| (b, *origin)),
+                    Some(Route::Hot(hot, origin)) => from_hot(hot, want)
+                        .filter(|_| !not_yet_hot.contains(&want.turn_uid))
+                        .map(|body| (body, *origin)),
                     Some(Route::Projection(_)) => None,
                     Some(Route::Record) | None => continue,
                 };
@@ -119,6 +114,7 @@ impl Reads {
         let Some((projection, hop)) = &self.stores.projection else {
             return (places, found);
         };
+        let hot = matches!(ctx.notes().routes.get(session), Some(Route::Hot(..)));
         for heads in [false, true] {
             let of_part = |&&place: &&usize| (wants[place].kind == BodyKind::Heads) == heads;
             let seqs = places.iter().filter(of_part).map(|&place| wants[place].seq);
@@ -135,6 +131,8 @@ impl Reads {
             };
             let read = projection.bodies(session, &seqs, part);
             match hop.ask(ctx.deadline(), read).await {
+                // Whose the session is was read with its graph, unless that came from elsewhere.
+                Ok(_) if hot && !self.is_projected_for(ctx, session).await => {}
                 Ok(bodies) => found.extend(bodies.into_iter().map(|(seq, b)| ((seq, heads), b))),
                 Err(error) => ctx.degraded(missed(&error)),
             }
@@ -142,60 +140,20 @@ impl Reads {
         (places, found)
     }
 
-    /// Fills the slots that are still empty, one statement a kind.
-    async fn recorded_bodies(&self, ctx: &ReadContext, wants: &[BodyWant], slots: &mut [Slot]) {
-        let left = |kind: BodyKind| -> Vec<Uid> {
-            let open = wants.iter().zip(&*slots);
-            open.filter(|(want, slot)| slot.is_none() && want.kind == kind)
-                .map(|(want, _)| want.turn_uid.clone())
-                .collect()
+    /// Whether the projections have the session as the asking account's. The cache may show a
+    /// session for a moment longer than it is that account's.
+    async fn is_projected_for(&self, ctx: &ReadContext, session: &Uid) -> bool {
+        let Some((projection, hop)) = &self.stores.projection else {
+            return false;
         };
-        let origin = self.record_origin(ctx);
-        let keys = [BodyKind::Prompt, BodyKind::Steps, BodyKind::Heads].map(left);
-        let (mut prompts, mut steps, mut heads) = join3(
-            self.prompts(ctx, &keys[0]),
-            self.steps(ctx, &keys[1]),
-            self.heads(ctx, &keys[2]),
-        )
-        .await;
-        for (want, slot) in wants.iter().zip(slots).filter(|(_, slot)| slot.is_none()) {
-            let turn = &want.turn_uid;
-            let found = match want.kind {
-                BodyKind::Prompt => taken(&mut prompts, turn).map(|b| b.map(Body::Prompt)),
-                BodyKind::Steps => taken(&mut steps, turn).map(|b| b.map(Body::Steps)),
-                BodyKind::Heads => taken(&mut heads, turn).map(|b| b.map(Body::Heads)),
-            };
-            *slot = Some(found.map(|body| body.map(|body| (body, origin))));
+        let read = projection.sessions(std::slice::from_ref(session));
+        match hop.ask(ctx.deadline(), read).await {
+            Ok(rows) => rows.iter().any(|row| row.account_uid == *ctx.account()),
+            Err(error) => {
+                ctx.degraded(missed(&error));
+                false
+            }
         }
-    }
-
-    async fn prompts(&self, ctx: &ReadContext, turns: &[Uid]) -> Found<String> {
-        let mut all = HashMap::new();
-        for keys in turns.chunks(KEYS_MAX) {
-            let read = self.guarded(ctx, self.record_of(ctx).prompts(keys)).await;
-            all.extend(noted(read)?);
-        }
-        Ok(all)
-    }
-
-    async fn steps(&self, ctx: &ReadContext, turns: &[Uid]) -> Found<Vec<StepRow>> {
-        let mut all = HashMap::new();
-        for keys in turns.chunks(KEYS_MAX) {
-            let read = self.guarded(ctx, self.record_of(ctx).steps(keys)).await;
-            group(&mut all, noted(read)?, |step| step.turn_uid.clone());
-        }
-        Ok(all)
-    }
-
-    async fn heads(&self, ctx: &ReadContext, turns: &[Uid]) -> Found<Vec<StepHead>> {
-        let mut all = HashMap::new();
-        for keys in turns.chunks(KEYS_MAX) {
-            let read = self
-                .guarded(ctx, self.record_of(ctx).step_heads(keys))
-                .await;
-            group(&mut all, noted(read)?, |head| head.turn_uid.clone());
-        }
-        Ok(all)
     }
 
     /// Adds what was read to what the cache shall get.
@@ -228,26 +186,10 @@ impl Reads {
     }
 }
 
-type Found<T> = Result<HashMap<Uid, T>, ReadErrorKind>;
-
-fn noted<T>(read: ReadResult<T>) -> Result<T, ReadErrorKind> {
-    read.map_err(|error| logged(&error))
-}
-
-fn taken<K: Hash + Eq, T>(
-    found: &mut Result<HashMap<K, T>, ReadErrorKind>,
-    key: &K,
-) -> Result<Option<T>, ReadErrorKind> {
-    match found {
-        Ok(found) => Ok(found.remove(key)),
-        Err(kind) => Err(*kind),
-    }
-}
-
-fn group<T>(all: &mut HashMap<Uid, Vec<T>>, rows: Vec<T>, turn: impl Fn(&T) -> Uid) {
-    for row in rows {
-        all.entry(turn(&row)).or_default().push(row);
-    }
+/// The rows that revisions name.
+fn named(revisions: &[Revision]) -> HashSet<&Uid> {
+    let rows = revisions.iter().flat_map(|revision| &revision.rows);
+    rows.map(|(uid, _)| uid).collect()
 }
 
 fn heads_of(steps: &[StepRow], turn_uid: &Uid) -> Vec<StepHead> {

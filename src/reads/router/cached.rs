@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use super::{Loaded, Pass, Want, missed};
-use crate::domain::{Revision, SessionGraph, Uid};
+use crate::domain::{Revision, SessionGraph, Timestamp, Uid};
 use crate::reads::context::{Origin, Route};
 use crate::reads::fill::{Gathered, Pending, What};
+use crate::reads::renew::Age;
 use crate::reads::watermark::vouches;
 use crate::stores::cache::{Cached, Generation, HotSession};
 
 impl Pass<'_> {
-    pub(super) async fn ask_cache(&mut self, unreached: &[Revision]) {
+    pub(super) async fn ask_cache(&mut self) {
         let Some((cache, hop)) = &self.reads.stores.cache else {
             return;
         };
+        // Asked before the entries are: what was invalidated up to here is in none of them.
+        let told = self.reads.progress.told_by_cache();
+        let unreached = &self.reads.unreached_by_cache(self.ctx)[..];
         let asked = std::mem::take(&mut self.left);
         let asked: Vec<Uid> = asked
             .into_iter()
@@ -22,8 +26,6 @@ impl Pass<'_> {
         if asked.is_empty() {
             return;
         }
-        // Asked before the entries are: what was invalidated up to here is in none of them.
-        let told = self.reads.progress.told_by_cache();
         let found = match hop.ask(self.ctx.deadline(), cache.get(&asked)).await {
             Ok(found) => found,
             Err(error) => {
@@ -40,25 +42,54 @@ impl Pass<'_> {
                 Cached::Hit(hot, _) if hot.row.account_uid != *self.ctx.account() => {
                     self.left.push(uid);
                 }
-                Cached::Hit(hot, generation) => {
-                    hits += 1;
-                    let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
-                    let now = self.reads.clock.now();
-                    let origin = Origin::new(self.reads.stores.cache_kind, Some(as_of), now);
-                    self.hit(uid, hot, generation, (origin, unreached));
-                }
+                Cached::Hit(hot, generation) => match self.reads.age_of(&hot) {
+                    Age::Young => {
+                        hits += 1;
+                        let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
+                        let origin = self.from_cache(as_of);
+                        self.hit(uid, hot, generation, (origin, unreached));
+                    }
+                    Age::Stale if self.ctx.revisions().is_empty() => {
+                        hits += 1;
+                        self.ctx.count_stale();
+                        self.hit_stale(uid, hot, generation);
+                    }
+                    Age::Stale | Age::Old => self.miss(uid, generation),
+                },
                 // What is to be seen at least may be the very creation of it.
                 Cached::Absent if unreached.is_empty() => {}
                 Cached::Absent => self.left.push(uid),
-                Cached::Miss(generation) => {
-                    let what = What::Missed;
-                    let pending = Pending { generation, what };
-                    self.ctx.notes().fills.insert(uid.clone(), pending);
-                    self.left.push(uid);
-                }
+                Cached::Miss(generation) => self.miss(uid, generation),
             }
         }
         self.ctx.count_cache(hits, all - hits);
+    }
+
+    fn from_cache(&self, as_of: Timestamp) -> Origin {
+        let now = self.reads.clock.now();
+        Origin::new(self.reads.stores.cache_kind, Some(as_of), now)
+    }
+
+    fn miss(&mut self, uid: Uid, generation: Generation) {
+        let what = What::Missed;
+        let pending = Pending { generation, what };
+        self.ctx.notes().fills.insert(uid.clone(), pending);
+        self.left.push(uid);
+    }
+
+    /// Shows an entry past its age; whoever is first reads it anew afterwards. What the projector
+    /// says of the cache does not make it younger: its age is there for when that is wrong.
+    fn hit_stale(&mut self, uid: Uid, hot: Arc<HotSession>, generation: Generation) {
+        let origin = Origin {
+            stale: true,
+            ..self.from_cache(hot.as_of)
+        };
+        self.answer_hot(&uid, &hot, origin);
+        let renewal = self.reads.renewals.begin(&uid);
+        let mut notes = self.ctx.notes();
+        let renewal = renewal.map(|renewal| renewal.of(&hot, generation));
+        notes.stale.extend(renewal);
+        notes.routes.insert(uid, Route::Hot(hot, origin));
     }
 
     /// Answers from what this operation has found in the cache before.

@@ -1,5 +1,10 @@
 //! `Flights`: of several readers that miss the same session at once, one reads it and the others
 //! take its answer. A reader that goes away leaves nobody waiting.
+//!
+//! Only readers whose misses told the same generation share a read: so nothing of the session was
+//! changed since the read began that the reader may know of, and the answer may be entered into
+//! the cache as if it were its own. A reader that came after a write has another generation and
+//! reads by itself.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,6 +15,7 @@ use tokio::sync::watch;
 use super::{Loaded, Want};
 use crate::domain::Uid;
 use crate::reads::ReadErrorKind;
+use crate::stores::cache::Generation;
 
 /// What is read: answers differ by account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +23,7 @@ pub(in crate::reads) struct Key {
     pub(super) account: Uid,
     pub(super) session: Uid,
     pub(super) want: Want,
+    pub(super) generation: Generation,
 }
 
 type Answer = Result<Option<Loaded>, ReadErrorKind>;
@@ -100,6 +107,7 @@ mod tests {
             account: Uid::stored("a"),
             session: Uid::stored(session),
             want: Want::Row,
+            generation: Generation(1),
         }
     }
 
@@ -123,5 +131,11 @@ mod tests {
         assert!(flight.landed(Duration::from_secs(9)).await.is_none());
         let (again, _) = flights.board(["x", "y", "z"].map(key).into_iter());
         assert_eq!(again.sessions().count(), 3, "nothing is left on the board");
+        let after_a_write = Key {
+            generation: Generation(2),
+            ..key("x")
+        };
+        let (own, none) = flights.board([after_a_write].into_iter());
+        assert_eq!((own.sessions().count(), none.len()), (1, 0));
     }
 }

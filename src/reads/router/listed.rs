@@ -18,26 +18,33 @@ use crate::stores::record::StoreResult;
 use crate::stores::{ProjectionStore, StoreError};
 
 impl Reads {
-    /// Whether the projections may answer this list. What a revision asks for may be missing in a
-    /// list without a trace, so only their watermark can vouch for it.
+    /// Whether the projections may answer this list page by page.
     pub(in crate::reads) async fn lists_from_projection(
         &self,
         ctx: &ReadContext,
         request: &ListingRequest,
     ) -> bool {
+        request.order == SessionOrder::CreatedDesc
+            && !request.from_end
+            && self.projects_lists(ctx, request)
+            && self.lists_reach(ctx).await
+    }
+
+    /// Whether the projections know enough of the account's sessions for this list.
+    pub(super) fn projects_lists(&self, ctx: &ReadContext, request: &ListingRequest) -> bool {
         let plain = SessionFilter {
             include_deleted: request.filter.include_deleted,
             ..SessionFilter::default()
         };
-        let suits = ctx.consistency() == Consistency::Eventual
+        ctx.consistency() == Consistency::Eventual
             && self.stores.projection.is_some()
-            && request.order == SessionOrder::CreatedDesc
-            && !request.from_end
             && request.filter == plain
-            && self.route.projects(ctx.account());
-        if !suits {
-            return false;
-        }
+            && self.route.projects(ctx.account())
+    }
+
+    /// Whether the projections' lists show what must be seen. What a revision asks for may be
+    /// missing in a list without a trace, so only their watermark can vouch for it.
+    pub(super) async fn lists_reach(&self, ctx: &ReadContext) -> bool {
         let unreached = self.unreached(ctx);
         unreached.is_empty() || self.await_reached(ctx, &unreached).await
     }
@@ -72,20 +79,17 @@ impl Reads {
     }
 }
 
-struct ProjectedPages<'a> {
-    reads: &'a Reads,
-    ctx: &'a ReadContext,
-    projection: (&'a dyn ProjectionStore, &'a Hop),
-    origin: Origin,
-}
-
-impl ProjectedPages<'_> {
+impl Reads {
     /// Headers of listed sessions; those that have none yet are asked of the record store.
-    async fn headers(&self, listed: &[ListedSession]) -> StoreResult<HashMap<Uid, SessionRow>> {
+    pub(super) async fn listed_headers(
+        &self,
+        ctx: &ReadContext,
+        (projection, hop): (&dyn ProjectionStore, &Hop),
+        listed: &[ListedSession],
+    ) -> StoreResult<HashMap<Uid, SessionRow>> {
         let uids: Vec<Uid> = listed.iter().map(|l| l.session_uid.clone()).collect();
-        let (projection, hop) = self.projection;
         let read = projection.sessions(&uids);
-        let rows = hop.ask(self.ctx.deadline(), read).await?;
+        let rows = hop.ask(ctx.deadline(), read).await?;
         let mut headers: HashMap<Uid, SessionRow> =
             rows.into_iter().map(|row| (row.uid.clone(), row)).collect();
         let bare: Vec<Uid> = uids
@@ -93,9 +97,9 @@ impl ProjectedPages<'_> {
             .filter(|uid| !headers.contains_key(uid))
             .collect();
         if !bare.is_empty() {
-            let record = self.reads.record_of(self.ctx);
-            let read = record.sessions_by_uid(self.ctx.account(), &bare);
-            let rows = self.reads.guarded(self.ctx, read).await;
+            let record = self.record_of(ctx);
+            let read = record.sessions_by_uid(ctx.account(), &bare);
+            let rows = self.guarded(ctx, read).await;
             let rows = rows.inspect_err(|error| {
                 logged(error);
             })?;
@@ -103,6 +107,19 @@ impl ProjectedPages<'_> {
         }
         Ok(headers)
     }
+}
+
+/// Whether a session's own header confirms its place in the account's list: one that moved is
+/// listed in its old place until that is removed.
+pub(super) fn confirms(row: &SessionRow, account: &Uid, created_at: Timestamp) -> bool {
+    row.account_uid == *account && row.created_at == created_at
+}
+
+struct ProjectedPages<'a> {
+    reads: &'a Reads,
+    ctx: &'a ReadContext,
+    projection: (&'a dyn ProjectionStore, &'a Hop),
+    origin: Origin,
 }
 
 #[async_trait]
@@ -122,16 +139,15 @@ impl Pages for ProjectedPages<'_> {
             let read = projection.listing(account, after.as_ref(), limit);
             let listed = hop.ask(self.ctx.deadline(), read).await?;
             let exhausted = listed.len() < limit;
-            let mut headers = self.headers(&listed).await?;
+            let of = self.projection;
+            let mut headers = self.reads.listed_headers(self.ctx, of, &listed).await?;
             for place in listed {
                 let key = (place.created_at, place.session_uid);
                 if !before(&key) {
                     return Ok(rows);
                 }
                 let row = headers.remove(&key.1).filter(|row| {
-                    // A session that moved is listed in its old place until that is removed.
-                    row.account_uid == *account
-                        && row.created_at == key.0
+                    confirms(row, account, key.0)
                         && (listing.filter.include_deleted || row.deleted_at.is_none())
                 });
                 rows.extend(row);

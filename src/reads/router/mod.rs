@@ -2,9 +2,11 @@
 
 pub(super) mod bodies;
 mod cached;
+mod content;
 pub(super) mod flights;
 mod listed;
 mod record;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use super::context::{Origin, ReadContext, Route};
 use super::fill::{Gathered, What};
 use super::watermark::{reaches, vouches};
 use super::{ReadError, ReadErrorKind, Reads, Source};
-use crate::domain::{Consistency, Revision, SessionGraph, SessionRow, Uid};
+use crate::domain::{Consistency, Revision, SessionGraph, SessionRow, Uid, Watermark};
 use crate::stores::projection::ProjectedSession;
 
 /// What is wanted of sessions.
@@ -42,7 +44,7 @@ pub(super) fn logged(error: &ReadError) -> ReadErrorKind {
 
 /// What a client is told when a copy could not be asked.
 pub(super) fn missed(error: &ReadError) -> String {
-    tracing::warn!(error = %error, kind = ?error.kind, "a copy could not be read");
+    tracing::warn!(error = %error, kind = ?error.kind, "a store could not be read");
     let what = match error.kind {
         ReadErrorKind::Timeout => "did not answer in time",
         _ => "cannot be read",
@@ -53,14 +55,8 @@ pub(super) fn missed(error: &ReadError) -> String {
 impl Reads {
     /// The sessions of the context's account with these keys.
     pub(super) async fn load(&self, ctx: &ReadContext, uids: &[Uid], want: Want) -> Answers {
-        let mut pass = Pass {
-            reads: self,
-            ctx,
-            want,
-            left: uids.to_vec(),
-            held: Vec::new(),
-            answers: HashMap::with_capacity(uids.len()),
-        };
+        let mut pass = Pass::new(self, ctx, want);
+        pass.left = uids.to_vec();
         if ctx.consistency() == Consistency::Eventual && self.stores.has_copies() {
             pass.copies().await;
         }
@@ -73,13 +69,30 @@ impl Reads {
         pass.answers
     }
 
+    /// A session's graph from the stores behind the cache, noted for the cache.
+    pub(super) async fn load_past_cache(
+        &self,
+        ctx: &ReadContext,
+        uid: &Uid,
+    ) -> Option<Arc<SessionGraph>> {
+        let mut pass = Pass::new(self, ctx, Want::Graph);
+        pass.left.push(uid.clone());
+        if !self.progress.quarantined().contains(uid) {
+            pass.ask_projection(&[]).await;
+        }
+        pass.record().await;
+        pass.answers.remove(uid)?.ok()?.graph
+    }
+
     /// The revisions that the projections have not reached as far as is known.
     pub(super) fn unreached(&self, ctx: &ReadContext) -> Vec<Revision> {
-        let known = self.progress.known();
-        let open = ctx.revisions().iter();
-        open.filter(|revision| !reaches(known.as_deref(), revision))
-            .cloned()
-            .collect()
+        behind(ctx, self.progress.known().as_deref())
+    }
+
+    /// The revisions that the cache has not said of itself to have reached: the projections may be
+    /// ahead of a cache that the projector cannot tell of changes.
+    pub(super) fn unreached_by_cache(&self, ctx: &ReadContext) -> Vec<Revision> {
+        behind(ctx, self.progress.told_by_cache().as_deref())
     }
 
     /// Whether the projections reach these while the operation has patience.
@@ -87,6 +100,13 @@ impl Reads {
         let patience = ctx.take_patience();
         !patience.is_zero() && self.progress.wait(&self.stores, revisions, patience).await
     }
+}
+
+/// The revisions that a copy which has come so far has not reached.
+fn behind(ctx: &ReadContext, come: Option<&Watermark>) -> Vec<Revision> {
+    let asked = ctx.revisions().iter();
+    let open = asked.filter(|revision| !reaches(come, revision));
+    open.cloned().collect()
 }
 
 /// One look-up of sessions.
@@ -101,6 +121,19 @@ struct Pass<'a> {
     answers: Answers,
 }
 
+impl<'a> Pass<'a> {
+    fn new(reads: &'a Reads, ctx: &'a ReadContext, want: Want) -> Self {
+        Self {
+            reads,
+            ctx,
+            want,
+            left: Vec::new(),
+            held: Vec::new(),
+            answers: HashMap::new(),
+        }
+    }
+}
+
 impl Pass<'_> {
     async fn copies(&mut self) {
         let quarantined = self.reads.progress.quarantined();
@@ -108,12 +141,12 @@ impl Pass<'_> {
             .into_iter()
             .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
         self.left = left;
+        self.ask_cache().await;
         let unreached = self.reads.unreached(self.ctx);
-        self.ask_cache(&unreached).await;
         self.ask_projection(&unreached).await;
         let waits = !unreached.is_empty() && !self.left.is_empty();
         if waits && self.reads.await_reached(self.ctx, &unreached).await {
-            self.ask_cache(&[]).await;
+            self.ask_cache().await;
             self.ask_projection(&[]).await;
         }
         self.left.extend(held.iter().cloned());

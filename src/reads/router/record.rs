@@ -5,15 +5,19 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::flights::Key;
 use super::{Loaded, Pass, Want, logged};
 use crate::domain::{Consistency, SessionGraph, TurnRow, Uid};
 use crate::reads::builder::Replica;
 use crate::reads::context::{Origin, ReadContext};
 use crate::reads::fill::What;
+use crate::reads::guard::latency::Latencies;
 use crate::reads::guard::limiter::{Limiter, Overflow};
 use crate::reads::{ReadError, ReadErrorKind, ReadResult, Reads};
 use crate::stores::RecordStore;
+use crate::stores::cache::Generation;
 
 impl Reads {
     /// The handle that a read of the record goes to.
@@ -62,9 +66,21 @@ impl Reads {
         if ctx.consistency() == Consistency::Eventual && self.stores.has_copies() {
             return self.stores.record_hop.ask(ctx.deadline(), read).await;
         }
-        match tokio::time::timeout(ctx.left(), read).await {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(ctx.left(), read).await;
+        self.latencies_of(ctx).note(begun.elapsed());
+        match answer {
             Ok(answer) => answer,
             Err(_) => Err(self.refusal(ctx, ReadErrorKind::Timeout, "no answer in time")),
+        }
+    }
+
+    fn latencies_of(&self, ctx: &ReadContext) -> &Latencies {
+        let own = ctx.consistency() == Consistency::Analytics && ctx.revisions().is_empty();
+        if own && self.stores.analytics.is_some() {
+            &self.stores.analytics_latencies
+        } else {
+            self.stores.record_hop.latencies()
         }
     }
 
@@ -134,27 +150,28 @@ impl Pass<'_> {
         if left.is_empty() {
             return;
         }
-        let shares = self.ctx.consistency() == Consistency::Eventual
-            && self.reads.stores.has_copies()
-            && self.ctx.revisions().is_empty();
-        if !shares {
-            return self.read_alone(left).await;
-        }
         // Many may miss the same session at once; one of them reads, the others wait for it.
-        let keys = left.into_iter().map(|session| Key {
-            account: self.ctx.account().clone(),
-            session,
-            want: self.want,
-        });
-        let (lead, followed) = self.reads.flights.board(keys);
-        let uids: Vec<Uid> = lead.sessions().cloned().collect();
+        let (mut alone, mut keys) = (Vec::new(), Vec::new());
+        for session in left {
+            match self.missed_under(&session) {
+                None => alone.push(session),
+                Some(generation) => keys.push(Key {
+                    account: self.ctx.account().clone(),
+                    session,
+                    want: self.want,
+                    generation,
+                }),
+            }
+        }
+        let (lead, followed) = self.reads.flights.board(keys.into_iter());
+        let mut uids: Vec<Uid> = lead.sessions().cloned().collect();
+        uids.append(&mut alone);
         if !uids.is_empty() {
             let read = self.reads.recorded(self.ctx, &uids, self.want).await;
             let read = read.map_err(|error| logged(&error));
             lead.land(&read);
             self.enter(uids, read);
         }
-        let mut alone = Vec::new();
         for (key, flight) in followed {
             match flight.landed(self.ctx.left()).await {
                 Some(answer) => self.enter_one(key.session, answer),
@@ -162,6 +179,15 @@ impl Pass<'_> {
             }
         }
         self.read_alone(alone).await;
+    }
+
+    /// The generation that the session's miss told; none where it may not be read with others.
+    fn missed_under(&self, session: &Uid) -> Option<Generation> {
+        if self.ctx.consistency() != Consistency::Eventual || !self.ctx.revisions().is_empty() {
+            return None;
+        }
+        let notes = self.ctx.notes();
+        notes.fills.get(session).map(|pending| pending.generation)
     }
 
     async fn read_alone(&mut self, uids: Vec<Uid>) {

@@ -71,8 +71,8 @@ async fn an_answer_names_for_each_root_field_the_stores_that_it_came_from() {
         json!({
             "consistency": "EVENTUAL",
             "reads": [
-                {"path": ["a"], "source": "CQL", "lagMs": 2_000, "asOf": as_of("0")},
-                {"path": ["b"], "source": "SQLITE", "lagMs": 0, "asOf": as_of("2")},
+                {"path": ["a"], "source": "CQL", "lagMs": 2_000, "asOf": as_of("0"), "stale": false},
+                {"path": ["b"], "source": "SQLITE", "lagMs": 0, "asOf": as_of("2"), "stale": false},
             ],
             "cache": "MISS", "degraded": false, "reason": null, "requestId": "request-1",
         })

@@ -119,3 +119,30 @@ async fn heads_are_heads_from_every_store() {
     }
     assert_eq!(seen, ["SQLITE", "CQL", "REDIS"]);
 }
+
+#[tokio::test]
+async fn content_of_a_session_that_was_given_away_is_not_shown_by_a_copy_that_lags() {
+    let lab = Lab::new().await;
+    let ctx = lab.eventual();
+    lab.graph(&ctx, "s").await.unwrap().unwrap();
+    lab.reads.finish(&ctx);
+    lab.cache.filled(&uid("s")).await;
+    // The projections know it already, and the cache does not.
+    {
+        let mut sessions = lab.projection.sessions.lock().unwrap();
+        sessions.get_mut(&uid("s")).unwrap().row.account_uid = uid("other");
+    }
+    let seen = lab.conversation(&lab.eventual(), "s").await.unwrap();
+    assert_eq!(seen, ["graph REDIS", "question SQLITE", "2 steps SQLITE"]);
+
+    // The record store knows it already, and the projections do not.
+    lab.write("other", "t@other").await;
+    lab.project("t@other").await;
+    {
+        let mut sessions = lab.projection.sessions.lock().unwrap();
+        sessions.get_mut(&uid("t@other")).unwrap().row.account_uid = uid(super::lab::ACCOUNT);
+    }
+    lab.projection.bodies.lock().unwrap().clear();
+    let refused = lab.conversation(&lab.eventual(), "t@other").await;
+    assert_eq!(refused, Err(turngraph::reads::ReadErrorKind::Conflict));
+}

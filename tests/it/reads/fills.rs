@@ -131,3 +131,44 @@ async fn many_that_miss_the_same_session_at_once_are_one_read() {
         "one, or one more by whoever came after it: {reads:?}"
     );
 }
+
+#[tokio::test]
+async fn a_reader_who_comes_after_a_write_takes_no_answer_of_a_read_from_before_it() {
+    let lab = Arc::new(Lab::new().await);
+    lab.projection.sessions.lock().unwrap().clear();
+    lab.forget();
+    let gate = lab.record.hold("turns_by_session");
+    let read = || {
+        let lab = Arc::clone(&lab);
+        tokio::spawn(async move {
+            let ctx = lab.eventual();
+            lab.graph(&ctx, "s").await.unwrap().unwrap();
+            lab.reads.finish(&ctx);
+        })
+    };
+    let mut begun = 0;
+    let mut readers = Vec::new();
+    for wanted in 1..=2 {
+        readers.push(read());
+        let own = async {
+            while begun < wanted {
+                let calls = lab.record.calls();
+                begun += calls.iter().filter(|c| **c == "turns_by_session").count();
+                tokio::task::yield_now().await;
+            }
+        };
+        let own = tokio::time::timeout(std::time::Duration::from_secs(20), own).await;
+        own.expect("each reads by itself: what the first one finds may be older than the write");
+        lab.cache.invalidate(&[s()]).await.unwrap();
+    }
+    drop(gate);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    lab.cache.filled(&s()).await;
+    assert_eq!(
+        lab.cache.entry(&s()),
+        None,
+        "both began before the last write"
+    );
+}

@@ -18,7 +18,7 @@ async fn a_copy_that_holds_the_rows_vouches_for_the_graph_and_not_for_what_was_j
         .at_least(vec![revision(9, &[("s-a", rev())])]);
     let seen = lab.conversation(&ctx, "s").await.unwrap();
     assert_eq!(seen, ["graph CQL", "question CQL", "2 steps SQLITE"]);
-    assert_eq!(lab.record.calls(), ["steps"]);
+    assert_eq!(lab.record.calls(), ["sessions_by_uid", "steps"]);
 }
 
 #[tokio::test]
@@ -114,6 +114,29 @@ async fn a_hot_session_older_than_the_write_is_not_shown() {
         .eventual()
         .at_least(vec![revision(9, &[("s-a", rev() + 1)])]);
     assert_eq!(lab.conversation(&ctx, "s").await, all_from("SQLITE"));
+}
+
+#[tokio::test]
+async fn projections_that_reached_the_write_say_nothing_of_the_cache() {
+    let lab = Lab::new().await;
+    lab.conversation(&lab.eventual(), "s").await.unwrap();
+    lab.cache.filled(&uid("s")).await;
+    // The projector could not tell the cache of a change, and told the projections.
+    lab.reached(9, NOW);
+    let must = || {
+        lab.eventual()
+            .at_least(vec![revision(9, &[("s-a", rev() + 1)])])
+    };
+    assert_eq!(lab.conversation(&must(), "s").await, all_from("CQL"));
+    // Now that is known from the start, and the entry is no younger for it.
+    assert_eq!(lab.conversation(&must(), "s").await, all_from("CQL"));
+    *lab.cache.watermark.lock().unwrap() = Some(turngraph::domain::Watermark {
+        position: position(9),
+        as_of: NOW,
+    });
+    let waits = lab.eventual().at_least(vec![revision(99, &[])]);
+    lab.graph(&waits, "s").await.unwrap().unwrap();
+    assert_eq!(lab.conversation(&must(), "s").await, all_from("REDIS"));
 }
 
 #[tokio::test]

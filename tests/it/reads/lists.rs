@@ -136,3 +136,109 @@ async fn a_list_that_the_projections_cannot_give_is_the_records_and_said() {
     assert_eq!(told(&page), (vec!["w", "v"], true, "SQLITE"));
     assert_eq!(ctx.reasons(), ["CQL cannot be read"]);
 }
+
+/// Five sessions, `u` active last, then `s`, `w`, `v`, `t`, as the projections have them.
+async fn active() -> Lab {
+    let lab = five().await;
+    {
+        let mut sessions = lab.projection.sessions.lock().unwrap();
+        for (minutes, s) in ["u", "s", "w", "v", "t"].iter().enumerate() {
+            let row = &mut sessions.get_mut(&uid(s)).unwrap().row;
+            row.last_activity_at = Timestamp(NOW.0 - minutes as i64 * 60_000_000);
+        }
+    }
+    lab
+}
+
+#[tokio::test]
+async fn a_short_list_goes_on_in_every_order_while_the_record_is_away() {
+    let lab = active().await;
+    lab.record.break_only(&["sessions_page"]);
+    for (order, from_end, wanted) in [
+        (SessionOrder::LastActivityDesc, false, "u s w v t"),
+        (SessionOrder::LastActivityAsc, false, "t v w s u"),
+        (SessionOrder::LastActivityDesc, true, "v t s w u"),
+        (SessionOrder::CreatedAsc, false, "s t u v w"),
+    ] {
+        let (mut keys, mut end) = (Vec::new(), None);
+        loop {
+            let (after, before) = if from_end {
+                (None, end.clone())
+            } else {
+                (end.clone(), None)
+            };
+            let request = ListingRequest {
+                order,
+                from_end,
+                after,
+                before,
+                ..newest(2)
+            };
+            let ctx = lab.eventual();
+            let page = lab.reads.listing(&ctx, &request).await.unwrap();
+            assert_eq!(page.origin.source.name(), "CQL");
+            assert!(page.origin.as_of.is_some(), "its age is told");
+            assert_eq!(ctx.reasons(), ["SQLITE cannot be read"]);
+            keys.extend(page.sessions.iter().map(|(row, _)| row.uid.to_string()));
+            let last = if from_end {
+                page.sessions.first()
+            } else {
+                page.sessions.last()
+            };
+            end = last.map(|(_, cursor)| cursor.clone());
+            if !(page.has_next && !from_end || page.has_previous && from_end) {
+                break;
+            }
+        }
+        assert_eq!(keys.join(" "), wanted, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_store_that_hangs_leaves_time_for_the_list() {
+    let lab = active().await;
+    let _gate = lab.record.hold("sessions_page");
+    let mut request = newest(9);
+    request.order = SessionOrder::LastActivityDesc;
+    let ctx = lab.eventual().within(std::time::Duration::from_secs(1));
+    let page = lab.reads.listing(&ctx, &request).await.unwrap();
+    assert_eq!(told(&page), (vec!["u", "s", "w", "v", "t"], false, "CQL"));
+    assert_eq!(ctx.reasons(), ["SQLITE did not answer in time"]);
+}
+
+#[tokio::test]
+async fn a_list_for_which_nothing_vouches_is_an_error_while_the_record_is_away() {
+    let lab = active().await;
+    lab.record.break_only(&["sessions_page", "sessions_by_uid"]);
+    let mut request = newest(9);
+    request.order = SessionOrder::LastActivityDesc;
+    let fails = async |ctx: &turngraph::reads::ReadContext, request: &ListingRequest| {
+        let failed = lab.reads.listing(ctx, request).await.err();
+        assert_eq!(failed.map(|e| e.store.name()), Some("SQLITE"));
+    };
+    fails(&lab.strong(), &request).await;
+    let must = || lab.eventual().at_least(vec![revision(7, &[("s", NOW.0)])]);
+    fails(&must(), &request).await;
+    let mut filtered = request.clone();
+    filtered.filter.has_feedback = Some(true);
+    fails(&lab.eventual(), &filtered).await;
+    lab.reached(7, NOW);
+    let page = lab.reads.listing(&must(), &request).await.unwrap();
+    assert_eq!(page.sessions.len(), 5);
+    // A session without a header, and more sessions than are read whole.
+    let header = lab.projection.sessions.lock().unwrap().remove(&uid("v"));
+    fails(&lab.eventual(), &request).await;
+    let mut sessions = lab.projection.sessions.lock().unwrap();
+    sessions.insert(uid("v"), header.unwrap());
+    drop(sessions);
+    let many = (0..200).map(|n| {
+        let place = ListedSession {
+            created_at: Timestamp(n),
+            session_uid: uid("s"),
+            deleted: false,
+        };
+        (uid(ACCOUNT), place)
+    });
+    lab.projection.listed.lock().unwrap().extend(many);
+    fails(&lab.eventual(), &request).await;
+}

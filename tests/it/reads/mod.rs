@@ -10,3 +10,4 @@ mod lab;
 mod lists;
 mod outages;
 mod routes;
+mod stale;

@@ -59,6 +59,8 @@ impl Entity for ReadInfo {
             .doc("What it holds, to be sent as `atLeast`; null for lists.");
         t.field::<Bool>("cacheHit", |At(r)| r.origin.is_cache())
             .doc("Whether it came from a cache.");
+        t.field::<Bool>("stale", |At(r)| r.origin.stale)
+            .doc("Whether it came from a cache entry past its age, shown while it is read anew.");
         t.field::<Bool>("degraded", |At(r)| r.env.data.reason().is_some())
             .doc("Whether something was amiss while the operation was read.");
         t.field::<Option<Str>>("degradedReason", |At(r)| r.env.data.reason())
