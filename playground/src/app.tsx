@@ -9,6 +9,7 @@ import { forgetAnswers } from './examples/follow'
 import { EXAMPLES_PLUGIN } from './examples/panel'
 import { LinkIcon } from './icons'
 import { readLink, useShareLink } from './link'
+import { Freshness, ReadingControls } from './reading'
 import { fetcher, setAccount, useServer, type LastRun } from './server'
 import { WELCOME } from './welcome'
 
@@ -56,10 +57,11 @@ export function App() {
 function Brand() {
   return (
     <div className="tg-brand">
+      <ReadingControls />
       <AccountField />
       <span className="tg-name">
         <img src="./favicon.svg" alt="" width="20" height="20" />
-        turngraph
+        <span className="tg-wide">turngraph</span>
       </span>
     </div>
   )
@@ -82,8 +84,9 @@ function AccountField() {
   return (
     <form className="tg-account" onSubmit={submit}>
       <label>
-        Account
+        <span className="tg-wide">Account</span>
         <input
+          aria-label="Account"
           value={text}
           size={10}
           placeholder="default"
@@ -112,11 +115,14 @@ function ShareButton() {
 function StatusLine() {
   const { lastRun } = useServer()
   return (
-    <div className="tg-status" role="status">
-      {lastRun ? <RunFacts run={lastRun} /> : <span>Press Run, or Ctrl-Enter.</span>}
-      <a href="./licenses.md" target="_blank" rel="noreferrer">
-        Licences
-      </a>
+    <div role="status">
+      <div className="tg-status">
+        {lastRun ? <RunFacts run={lastRun} /> : <span>Press Run, or Ctrl-Enter.</span>}
+        <a href="./licenses.md" target="_blank" rel="noreferrer">
+          Licences
+        </a>
+      </div>
+      {lastRun?.told && <Freshness told={lastRun.told} atLeast={lastRun.atLeast} />}
     </div>
   )
 }

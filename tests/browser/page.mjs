@@ -13,10 +13,10 @@ export class Playground {
   bytes = 0
   #isLeaving = false
 
-  constructor(browser, url, { colorScheme = 'light' } = {}) {
+  constructor(browser, url, { colorScheme = 'light', width = 1440 } = {}) {
     this.browser = browser
     this.base = url
-    this.settings = { colorScheme, viewport: { width: 1440, height: 900 } }
+    this.settings = { colorScheme, viewport: { width, height: 900 } }
   }
 
   /** Loads the page in a profile of its own and waits until it is ready. */
@@ -113,7 +113,7 @@ export class Playground {
     await this.queryShows(text)
   }
 
-  /** Presses Run; the operation's answer with the variables and the account that were sent. */
+  /** Presses Run; the operation's answer with the variables, headers and account that were sent. */
   async run(operationName) {
     const [response] = await Promise.all([
       this.page.waitForResponse((response) => {
@@ -126,7 +126,8 @@ export class Playground {
     ])
     const request = response.request()
     const { variables } = JSON.parse(request.postData())
-    return { ...(await response.json()), variables, account: request.headers()['x-turngraph-account'] }
+    const headers = request.headers()
+    return { ...(await response.json()), variables, headers, account: headers['x-turngraph-account'] }
   }
 
   async examples() {

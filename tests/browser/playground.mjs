@@ -189,6 +189,62 @@ await check('the account field is sent with every request once it is filled', as
   assert.equal(data.viewer.uid, 'somebody-else')
 })
 
+await check('it is chosen how fresh answers must be, and told how fresh they are', async (it) => {
+  const told = it.page.locator('.tg-freshness')
+  const eventual = await it.run('Welcome')
+  assert.equal(eventual.headers['x-turngraph-consistency'], undefined)
+  await told.getByText('EVENTUAL', { exact: true }).waitFor()
+  const { reads } = eventual.extensions.turngraph
+  for (const source of new Set(reads.map((read) => read.source))) {
+    await told.locator(`[data-store="${source}"]`).waitFor()
+  }
+  for (const consistency of ['ANALYTICS', 'STRONG']) {
+    await it.page.getByLabel('Read', { exact: true }).selectOption(consistency)
+    const { headers, extensions } = await it.run('Welcome')
+    assert.equal(headers['x-turngraph-consistency'], consistency)
+    assert.equal(extensions.turngraph.consistency, consistency)
+    await told.getByText(consistency, { exact: true }).waitFor()
+  }
+  await told.getByText('SQLITE current').waitFor()
+  assert.match(await told.locator('[data-store="SQLITE"]').getAttribute('title'), /viewer.*committed until 2/)
+  await it.reload()
+  assert.equal(await it.page.getByLabel('Read', { exact: true }).inputValue(), 'STRONG')
+})
+
+await check('reads show what was written here, until that is switched off', async (it) => {
+  const atLeast = ({ headers }) => headers['x-turngraph-at-least']
+  assert.equal(atLeast(await it.run('Welcome')), undefined)
+  const written = await it.pickAndRun('create-session')
+  assert.deepEqual(written.data.createSession.userErrors, [])
+  const read = await it.pickAndRun('history')
+  assert.match(atLeast(read), /^r1\./)
+  await it.page.locator('.tg-freshness').getByText('shows your writes').waitFor()
+  await it.page.getByLabel('My writes').uncheck()
+  assert.equal(atLeast(await it.pickAndRun('history')), undefined)
+  await it.page.getByLabel('My writes').check()
+  const field = it.page.getByLabel('Account')
+  await field.fill('somebody-else')
+  await field.press('Enter')
+  assert.equal(atLeast(await it.run()), undefined, 'a write of another account')
+})
+
+for (const colorScheme of ['light', 'dark']) {
+  await check(`a narrow ${colorScheme} page shows all of it`, async (it) => {
+    await it.pickAndRun('load-conversation')
+    await it.responseShows('"activePath"')
+    await it.page.locator('.tg-freshness [data-store]').first().waitFor()
+    const parts = ['.graphiql-tab', '.tg-freshness', '.tg-reading', '.tg-account', '.tg-name', '.tg-status a']
+    for (const part of parts) {
+      const { left, right } = await it.page
+        .locator(part)
+        .first()
+        .evaluate((node) => node.getBoundingClientRect().toJSON())
+      assert.ok(left >= 0 && left < right && right <= 800, `${part} lies from ${left} to ${right}`)
+    }
+    await picture(it, `narrow-${colorScheme}`)
+  }, { colorScheme, width: 800 })
+}
+
 await check('tabs survive a reload', async (it) => {
   await it.pick('outline')
   await it.page.waitForFunction(() => localStorage['graphiql:tabState']?.includes('query Outline'))
