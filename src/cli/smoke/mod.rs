@@ -4,6 +4,7 @@
 //!
 //! It speaks to the server as any client does and knows no store, so it needs no settings.
 
+mod answer;
 mod client;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::answer::{PROMPT, REPLY, TITLE, listed, oldest, reads, text, time, whole};
 use self::client::{Client, Consistency};
 use super::exit::UsageError;
 use super::output;
@@ -31,10 +33,6 @@ const PURGE: &str = "mutation($session: ID!) { purgeSession(id: $session) { \
 const READ: &str = "query($uid: Uid!) { session(uid: $uid) { title turnCount activePath(first: 9) \
     { nodes { role text: preview(maxChars: 80) } } } }";
 const STORES: &str = "{ status { version lagMs stores { role store reachable message } } }";
-
-const TITLE: &str = "turngraph smoke test";
-const PROMPT: &str = "Does a write arrive everywhere?";
-const REPLY: &str = "It does, when you read this.";
 
 /// Sources of answers that are copies of the record store.
 const COPIES: [&str; 3] = ["CQL", "REDIS", "MEMORY"];
@@ -122,35 +120,40 @@ impl Smoke {
         Ok(())
     }
 
-    /// All stores answer; returns whether there are projections, and whether there is any copy.
+    /// All stores answer, perhaps after a while: projections that were just made are read only when
+    /// they are filled. Returns which copies there are.
     async fn stores(&mut self) -> anyhow::Result<Copies> {
-        let answer = self
-            .client
-            .ask(STORES, json!({}), Consistency::Strong)
-            .await?;
-        let status = &answer["data"]["status"];
-        let stores = status["stores"].as_array().cloned().unwrap_or_default();
-        for store in &stores {
-            if store["reachable"] != true {
+        let until = Instant::now() + self.within;
+        let status = loop {
+            let answer = self
+                .client
+                .ask(STORES, json!({}), Consistency::Strong)
+                .await?;
+            let status = answer["data"]["status"].clone();
+            let away = listed(&status).find(|store| store["reachable"] != true);
+            let Some(store) = away else { break status };
+            if Instant::now() >= until {
+                let text = |field: &str| store[field].as_str().unwrap_or("?");
                 bail!(
-                    "the {} store {}: {}",
-                    store["role"],
-                    store["store"],
-                    store["message"]
+                    "the {} store ({}) {}",
+                    text("role"),
+                    text("store"),
+                    text("message")
                 );
             }
-        }
-        let has = |role: &str| stores.iter().any(|store| store["role"] == role);
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        let has = |role: &str| listed(&status).any(|store| store["role"] == role);
         let copies = Copies {
             projection: has("projection"),
             any: has("projection") || has("cache"),
         };
-        let names: Vec<_> = stores.iter().filter_map(|s| s["store"].as_str()).collect();
+        let names: Vec<_> = listed(&status)
+            .filter_map(|store| store["store"].as_str())
+            .collect();
         let version = status["version"].as_str().unwrap_or("?");
-        self.show(
-            "stores",
-            format!("turngraph {version} over {}", names.join(", ")),
-        )?;
+        let found = format!("turngraph {version} over {}", names.join(", "));
+        self.show("stores", found)?;
         Ok(copies)
     }
 
@@ -263,73 +266,4 @@ struct Written {
     id: String,
     uid: String,
     at: DateTime<Utc>,
-}
-
-/// Whether an answer has everything that was written.
-fn whole(answer: &Value) -> anyhow::Result<()> {
-    let session = &answer["data"]["session"];
-    let nodes = &session["activePath"]["nodes"];
-    let wanted = json!([
-        { "role": "HUMAN", "text": PROMPT },
-        { "role": "AGENT", "text": REPLY },
-    ]);
-    if session["title"] != TITLE || session["turnCount"] != 2 || nodes != &wanted {
-        bail!("the conversation was not read as it was written");
-    }
-    Ok(())
-}
-
-/// What the answer says of the stores that it came from.
-fn reads(answer: &Value) -> impl Iterator<Item = &Value> {
-    let reads = answer["extensions"]["turngraph"]["reads"].as_array();
-    reads.into_iter().flatten()
-}
-
-/// The time until which everything is in the answer, where every part of it has one.
-fn oldest(answer: &Value) -> Option<DateTime<Utc>> {
-    let times = reads(answer).map(|read| read["asOf"].as_str()?.parse().ok());
-    times.collect::<Option<Vec<_>>>()?.into_iter().min()
-}
-
-fn text(of: &Value, field: &str) -> anyhow::Result<String> {
-    let text = of[field].as_str();
-    Ok(text
-        .with_context(|| format!("the answer has no `{field}`"))?
-        .to_owned())
-}
-
-fn time(of: &Value) -> anyhow::Result<DateTime<Utc>> {
-    let text = text(of, "createdAt")?;
-    text.parse().context("`createdAt` is no time")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_whole_conversation_will_do() {
-        let mut answer = json!({ "data": { "session": { "title": TITLE, "turnCount": 2,
-            "activePath": { "nodes": [
-                { "role": "HUMAN", "text": PROMPT }, { "role": "AGENT", "text": REPLY } ] } } } });
-        whole(&answer).unwrap();
-        answer["data"]["session"]["activePath"]["nodes"][1]["text"] = json!("");
-        assert!(whole(&answer).is_err());
-        assert!(whole(&json!({ "data": { "session": null } })).is_err());
-    }
-
-    #[test]
-    fn an_answer_is_as_old_as_its_oldest_part() {
-        let of = |times: [Value; 2]| {
-            let reads = times.map(|at| json!({ "source": "CQL", "asOf": at }));
-            oldest(&json!({ "extensions": { "turngraph": { "reads": reads } } }))
-        };
-        let (early, late) = (
-            json!("2026-01-31T09:15:00.123Z"),
-            json!("2026-01-31T09:15:01Z"),
-        );
-        let found = of([late.clone(), early]).unwrap();
-        assert_eq!(found.timestamp_millis() % 1_000, 123);
-        assert_eq!(of([late, Value::Null]), None);
-    }
 }
