@@ -209,8 +209,6 @@ class Networks(unittest.TestCase):
 
 
 class Monitoring(unittest.TestCase):
-    LIST = (ROOT / "docs/metrics.md").read_text() if (ROOT / "docs/metrics.md").exists() else ""
-
     def rules(self):
         for path in sorted((CHART / "monitoring/rules").glob("*.yaml")):
             yield path, yaml.safe_load(path.read_text())
