@@ -17,6 +17,12 @@ use turngraph::stores::projection::{
 };
 use turngraph::stores::{ProjectionStore, StoreError, StoreErrorKind, StoreKind};
 
+/// Place of a prompt among the bodies of its turn: steps may have any other.
+const PROMPT_IDX: i32 = i32::MIN;
+
+/// Before a text that is there, so that an empty one is another than none.
+const PRESENT: char = '=';
+
 /// What happens to an `apply`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -52,8 +58,10 @@ struct State {
     rows: BTreeMap<Row, BTreeMap<&'static str, (i64, Value)>>,
     /// Deleted rows.
     gone: BTreeMap<Row, i64>,
-    /// Deleted bodies of a turn.
+    /// Deleted bodies of a turn: the prompt and the steps.
     bodies_gone: BTreeMap<(Uid, i32), i64>,
+    /// Deleted steps of a turn; its prompt stays.
+    steps_gone: BTreeMap<(Uid, i32), i64>,
     /// Deleted partitions: graph and buckets of a session.
     graph_gone: BTreeMap<Uid, i64>,
     bucket_gone: BTreeMap<(Uid, i32), i64>,
@@ -111,6 +119,11 @@ impl LwwStore {
         self.state.lock().unwrap().applies
     }
 
+    /// What was said last about how far the projector is.
+    pub(crate) fn watermark_now(&self) -> Option<Watermark> {
+        self.state.lock().unwrap().watermark.clone()
+    }
+
     /// Everything that a reader could see, with the timestamp of each cell.
     pub(crate) fn dump(&self) -> String {
         let state = self.state.lock().unwrap();
@@ -135,7 +148,7 @@ impl LwwStore {
         let mut state = self.state.lock().unwrap();
         let row = Row::Turn(session.clone(), seq);
         let cells = state.rows.entry(row).or_default();
-        cells.insert(column, (at, Value::Text("damaged".into())));
+        cells.insert(column, (at, Value::Text("=damaged".into())));
     }
 
     /// Damage: another content of a body.
@@ -143,7 +156,7 @@ impl LwwStore {
         let mut state = self.state.lock().unwrap();
         let row = Row::Body(session.clone(), seq, idx);
         let cells = state.rows.entry(row).or_default();
-        cells.insert("content", (at, Value::Text("damaged".into())));
+        cells.insert("content", (at, Value::Text("=damaged".into())));
     }
 
     /// Damage: a row is deleted at `at`.
@@ -180,16 +193,21 @@ impl LwwStore {
 
 impl State {
     fn hidden_below(&self, row: &Row) -> i64 {
-        let own = self.gone.get(row);
-        let (wide, narrow) = match row {
-            Row::Header(uid) | Row::Turn(uid, _) => (self.graph_gone.get(uid), None),
-            Row::Body(uid, seq, _) => (
-                self.bucket_gone.get(&(uid.clone(), seq / BUCKET_TURNS)),
-                self.bodies_gone.get(&(uid.clone(), *seq)),
-            ),
-            Row::Listing(..) => (None, None),
-        };
-        [own, wide, narrow]
+        let mut stones = vec![self.gone.get(row)];
+        match row {
+            Row::Header(uid) | Row::Turn(uid, _) => stones.push(self.graph_gone.get(uid)),
+            Row::Body(uid, seq, idx) => {
+                let turn = (uid.clone(), *seq);
+                let bucket = (uid.clone(), seq / BUCKET_TURNS);
+                stones.push(self.bucket_gone.get(&bucket));
+                stones.push(self.bodies_gone.get(&turn));
+                if *idx != PROMPT_IDX {
+                    stones.push(self.steps_gone.get(&turn));
+                }
+            }
+            Row::Listing(..) => {}
+        }
+        stones
             .into_iter()
             .flatten()
             .copied()
@@ -230,6 +248,14 @@ impl State {
     fn int(&self, row: &Row, name: &str) -> Option<i64> {
         match self.live(row, name)? {
             Value::Int(n) if *n != i64::MIN => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// A text that may be null; the outer none is a cell that has not arrived.
+    fn nullable(&self, row: &Row, name: &str) -> Option<Option<Box<str>>> {
+        match self.live(row, name)? {
+            Value::Text(text) => Some(text.strip_prefix(PRESENT).map(Into::into)),
             _ => None,
         }
     }
@@ -316,7 +342,7 @@ impl State {
                 seq,
                 idx: None,
                 rev,
-            } => raise(&mut self.bodies_gone, (session_uid.clone(), *seq), *rev),
+            } => raise(&mut self.steps_gone, (session_uid.clone(), *seq), *rev),
             Write::SessionGone {
                 session_uid,
                 next_seq,
@@ -334,14 +360,14 @@ impl State {
         let (s, rev) = (&change.row, change.row.rev);
         let row = Row::Header(s.uid.clone());
         if !change.absent.title {
-            self.put(&row, "title", rev, text(s.title.as_deref()));
+            self.put(&row, "title", rev, nullable(s.title.as_deref()));
         }
         if !change.absent.forked_from {
             let json = s
                 .forked_from
                 .as_ref()
                 .map(|o| serde_json::to_string(o).unwrap());
-            self.put(&row, "forked_from", rev, text(json.as_deref()));
+            self.put(&row, "forked_from", rev, nullable(json.as_deref()));
         }
         let root = s.active_root.as_ref().map(Uid::as_str);
         self.put(&row, "active_root", rev, text(root));
@@ -378,10 +404,10 @@ impl State {
         );
         self.put(&row, "status", rev, text(t.status.map(TurnStatus::as_str)));
         if !change.absent.model {
-            self.put(&row, "model", rev, text(t.model.as_deref()));
+            self.put(&row, "model", rev, nullable(t.model.as_deref()));
         }
         if !change.absent.usage {
-            self.put(&row, "usage", rev, text(t.usage.as_deref()));
+            self.put(&row, "usage", rev, nullable(t.usage.as_deref()));
         }
         self.put(
             &row,
@@ -394,7 +420,7 @@ impl State {
         self.put(&row, "finished_at", rev, int(t.finished_at.map(|at| at.0)));
         self.put(&row, "rev", rev, Value::Int(rev));
         if let Some(prompt) = &change.prompt {
-            let row = Row::Body(change.session_uid.clone(), t.seq, -1);
+            let row = Row::Body(change.session_uid.clone(), t.seq, PROMPT_IDX);
             self.body(&row, Some(prompt), rev);
         }
     }
@@ -402,10 +428,7 @@ impl State {
     fn body(&mut self, row: &Row, content: Option<&str>, rev: i64) {
         if let Some(content) = content {
             let long = content.len() > BODY_BYTES_MAX;
-            self.put(row, "long", rev, Value::Int(i64::from(long)));
-            let kept = if long { "" } else { content };
-            // An empty content is a value here, so it must not read as a sentinel.
-            self.put(row, "content", rev, Value::Text(format!("={kept}")));
+            self.put(row, "content", rev, nullable((!long).then_some(content)));
         }
         self.put(row, "rev", rev, Value::Int(rev));
     }
@@ -413,17 +436,17 @@ impl State {
     fn session(&self, uid: &Uid) -> Option<SessionRow> {
         let row = Row::Header(uid.clone());
         let at = |name| self.int(&row, name).map(Timestamp);
-        let origin = |json: String| serde_json::from_str::<ForkOrigin>(&json).unwrap();
+        let origin = |json: Box<str>| serde_json::from_str::<ForkOrigin>(&json).unwrap();
         Some(SessionRow {
             uid: uid.clone(),
             account_uid: self.uid(&row, "account_uid")?,
-            title: self.text(&row, "title").map(Into::into),
+            title: self.nullable(&row, "title")?,
             created_at: at("created_at")?,
             deleted_at: at("deleted_at"),
             active_root: self.uid(&row, "active_root"),
             next_seq: i32::try_from(self.int(&row, "next_seq")?).unwrap(),
             last_activity_at: at("last_activity_at")?,
-            forked_from: self.text(&row, "forked_from").map(origin),
+            forked_from: self.nullable(&row, "forked_from")?.map(origin),
             rev: self.int(&row, "rev")?,
         })
     }
@@ -449,49 +472,54 @@ impl State {
                 0 => None,
                 vote => Some(vote == 1),
             },
-            model: self.text(&row, "model").map(Into::into),
+            model: self.nullable(&row, "model")?,
             status: status.and_then(|text| TurnStatus::from_stored(&text)),
             finished_at: at("finished_at"),
-            usage: self.text(&row, "usage").map(Into::into),
+            usage: self.nullable(&row, "usage")?,
             rev: self.int(&row, "rev")?,
         })
     }
 
     fn bodies_of(&self, session: &Uid, seq: i32, part: BodyPart) -> Option<ProjectedBodies> {
-        let range = Row::Body(session.clone(), seq, -1)..=Row::Body(session.clone(), seq, i32::MAX);
+        let at = |idx| Row::Body(session.clone(), seq, idx);
         let mut bodies = ProjectedBodies::default();
         let mut any = false;
-        for (row, _) in self.rows.range(range) {
+        for (row, _) in self.rows.range(at(i32::MIN)..=at(i32::MAX)) {
             let Row::Body(_, _, idx) = row else { continue };
             let Some(rev) = self.int(row, "rev") else {
                 continue;
             };
             any = true;
-            bodies.partial |= self.int(row, "long") == Some(1);
-            let content = self.text(row, "content");
-            let content = content.map(|text| text[1..].to_owned());
-            if *idx == -1 {
-                bodies.prompt = content.filter(|_| part == BodyPart::Whole);
+            let content = match part {
+                BodyPart::Heads => Some("".into()),
+                // Too long to be here, or it has not arrived.
+                BodyPart::Whole => self.nullable(row, "content").flatten(),
+            };
+            bodies.partial |= content.is_none();
+            if *idx == PROMPT_IDX {
+                let prompt = content.filter(|_| part == BodyPart::Whole);
+                bodies.prompt = prompt.map(String::from);
                 continue;
             }
             let (Some(turn_uid), Some(tpe)) = (self.uid(row, "turn_uid"), self.int(row, "tpe"))
             else {
                 continue;
             };
-            let content = content
-                .filter(|_| part == BodyPart::Whole)
-                .unwrap_or_default();
             bodies.steps.push(StepRow {
                 turn_uid,
                 idx: *idx,
                 tpe: i32::try_from(tpe).unwrap(),
-                content: content.into(),
+                content: content.unwrap_or_default(),
                 created_at: Timestamp(self.int(row, "created_at")?),
                 rev,
             });
         }
         any.then_some(bodies)
     }
+}
+
+fn nullable(text: Option<&str>) -> Value {
+    Value::Text(text.map_or_else(String::new, |text| format!("{PRESENT}{text}")))
 }
 
 fn text(text: Option<&str>) -> Value {

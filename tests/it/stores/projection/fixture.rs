@@ -8,6 +8,7 @@ use turngraph::domain::{SessionRow, StepRow, TurnRole, TurnRow, Uid};
 use turngraph::stores::ProjectionStore;
 use turngraph::stores::projection::{BodyPart, ProjectedBodies, ProjectedSession, Write};
 
+use crate::support::lww::LwwStore;
 use crate::support::rows::{self, uid};
 
 /// A store that other cases may share, so each takes keys of its own.
@@ -55,6 +56,11 @@ impl Fixture {
         let found = self.store.bodies(&session, seqs, BodyPart::Whole).await;
         found.unwrap()
     }
+}
+
+/// The fake of the projector's tests.
+pub(crate) async fn in_memory() -> Fixture {
+    Fixture::new(LwwStore::new().shared())
 }
 
 /// A session with everything known.

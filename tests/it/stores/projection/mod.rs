@@ -59,3 +59,5 @@ macro_rules! projection_on {
 }
 
 projection_on!(cassandra, super::cql::contract_fixture);
+// The fake that the projector is tested with promises the same.
+projection_on!(in_memory, super::fixture::in_memory);

@@ -1,5 +1,7 @@
 //! The store's contract over the cells.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use turngraph::domain::{SessionRow, Timestamp, Uid, Watermark};
 use turngraph::stores::projection::{
@@ -81,8 +83,9 @@ impl ProjectionStore for LwwStore {
         part: BodyPart,
     ) -> StoreResult<Vec<(i32, ProjectedBodies)>> {
         let state = self.state.lock().unwrap();
-        let of = |&seq: &i32| Some((seq, state.bodies_of(session_uid, seq, part)?));
-        Ok(seqs.iter().filter_map(of).collect())
+        let seqs: BTreeSet<i32> = seqs.iter().copied().collect();
+        let of = |seq: i32| Some((seq, state.bodies_of(session_uid, seq, part)?));
+        Ok(seqs.into_iter().filter_map(of).collect())
     }
 
     async fn listing(
