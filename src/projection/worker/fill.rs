@@ -13,6 +13,7 @@ use super::WorkerParts;
 use crate::domain::Uid;
 use crate::projection::copy::Copier;
 use crate::projection::rebuild::{Rebuild, RebuildError, RebuildOptions, copy_all};
+use crate::projection::stream::PROGRESS;
 use crate::projection::verify::{Verify, VerifyOptions};
 use crate::stores::StoreError;
 use crate::stores::record::StoreResult;
@@ -65,11 +66,13 @@ impl Fill<'_> {
             // A cache is never filled.
             return Ok(());
         }
-        let noted = self.noted().await?;
-        if noted.is_none() || reason == FillReason::Gap {
-            self.set(Some((reason, None))).await?;
+        match (self.noted().await?, reason) {
+            (None, _) | (_, FillReason::Gap) => self.set(Some((reason, None))).await,
+            // An earlier start has filled a part, and the feed begins anew after it: what went
+            // from the record store in between may be in the projection.
+            (Some((_, Some(_))), _) => self.set(Some((FillReason::Gap, None))).await,
+            (Some((_, None)), _) => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether there is nothing to fill; not when that cannot be asked.
@@ -92,12 +95,20 @@ impl Fill<'_> {
             (FillReason::Gap, None) => {
                 self.in_place((reason, after), stop).await? && self.mended(stop).await?
             }
-            (FillReason::First, _) => self.in_place((reason, after), stop).await?,
+            (FillReason::First, _) => {
+                self.in_place((reason, after), stop).await? && self.feed_is_noted().await?
+            }
         };
         if done {
             self.set(None).await?;
         }
         Ok(done)
+    }
+
+    /// Whether a start after this one goes on in the feed where this one is. Until then what was
+    /// filled does not count.
+    async fn feed_is_noted(&self) -> StoreResult<bool> {
+        Ok(self.parts.source.progress(PROGRESS).await?.is_some())
     }
 
     async fn in_place(

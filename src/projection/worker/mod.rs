@@ -6,6 +6,7 @@
 //! until the projection has been filled anew.
 
 mod fill;
+mod gate;
 mod options;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::fill::{Fill, FillReason};
+use self::gate::Gate;
 pub use self::options::{FeedOpener, WorkerOptions, WorkerParts, WorkerState};
 use crate::cdc::{FeedError, FeedErrorKind};
 use crate::domain::Position;
@@ -37,6 +39,7 @@ pub struct Worker {
     parts: Arc<WorkerParts>,
     options: WorkerOptions,
     state: watch::Sender<WorkerState>,
+    gate: Arc<Gate>,
 }
 
 impl Worker {
@@ -46,6 +49,7 @@ impl Worker {
             parts: Arc::new(parts),
             options,
             state: watch::Sender::new(WorkerState::Standby),
+            gate: Arc::default(),
         }
     }
 
@@ -149,6 +153,7 @@ impl Worker {
                 FeedErrorKind::Setup => return Err(error),
                 FeedErrorKind::Gap => {
                     tracing::error!(%error, "changes are missing; the projection is filled anew");
+                    self.gate.close().await;
                     if let Err(error) = self.fill().note(FillReason::Gap).await {
                         tracing::warn!(%error, "the gap could not be noted; it is found again");
                     } else {
@@ -177,7 +182,8 @@ impl Worker {
             message: format!("the projector's progress cannot be read: {error}"),
             source: Some(error.into()),
         })?;
-        if resume_from.is_none() {
+        // A feed that was open before goes on where it began.
+        if resume_from.is_none() && !self.gate.is_open() {
             let noted = self.fill().note(FillReason::First).await;
             noted.map_err(|error| FeedError {
                 kind: FeedErrorKind::Retry,
@@ -190,6 +196,7 @@ impl Worker {
             () = lost.cancelled() => return Ok(()),
             feed = self.parts.feeds.open(resume_from, anew) => feed?,
         };
+        self.gate.open(lost);
         self.state.send_replace(WorkerState::Working);
         let ended = self.projector().run(&mut *feed, lost).await;
         match ended {
@@ -242,13 +249,17 @@ impl Worker {
 
     async fn fill_when_needed(&self, lost: &CancellationToken) {
         while rest(self.options.generations_poll, lost).await {
+            let leave = tokio::select! {
+                () = lost.cancelled() => return,
+                leave = self.gate.enter() => leave,
+            };
             let fill = self.fill();
             let Some(reason) = fill.reason().await else {
                 continue;
             };
             self.state
                 .send_replace(WorkerState::Filling(reason.in_words().to_owned()));
-            match fill.run(lost).await {
+            match fill.run(&leave.stop).await {
                 Ok(true) => {
                     self.projector().set_trusted(true);
                     self.state.send_replace(WorkerState::Working);

@@ -5,6 +5,7 @@ mod dual_write;
 mod end_to_end;
 mod equal;
 mod faults;
+mod filling;
 mod given;
 mod order;
 mod rebuild;
