@@ -36,7 +36,6 @@ struct Heard {
     by_cache: Option<Arc<Watermark>>,
     at: Option<Instant>,
     quarantined: Arc<HashSet<Uid>>,
-    quarantined_at: Option<Instant>,
 }
 
 impl Progress {
@@ -81,7 +80,8 @@ impl Progress {
 
     async fn ask(&self, stores: &Stores) {
         let deadline = Instant::now() + ANSWER_MAX;
-        let (mut by_cache, mut told, mut quarantined) = (None, None, None);
+        let (mut by_cache, mut told) = (None, None);
+        let mut quarantined = Some(Vec::new());
         if let Some((cache, hop)) = &stores.cache {
             let said = hop.ask(deadline, cache.watermark()).await.ok().flatten();
             by_cache = said.map(Arc::new);
@@ -92,22 +92,21 @@ impl Progress {
                 let said = hop.ask(deadline, projection.watermark()).await.ok();
                 told = said.flatten().map(Arc::new);
             }
-            let last = self.heard().quarantined_at;
-            if last.is_none_or(|at| at.elapsed() >= FRESH) {
-                quarantined = hop.ask(deadline, projection.quarantined()).await.ok();
-            }
+            // Asked after: what could not be applied is marked before the watermark passes it.
+            quarantined = hop.ask(deadline, projection.quarantined()).await.ok();
         }
         let mut heard = self.heard.lock().expect("it is only copied");
         heard.at = Some(Instant::now());
+        // A watermark without the sessions that it does not hold for would promise too much.
+        let Some(quarantined) = quarantined else {
+            return;
+        };
+        heard.quarantined = Arc::new(quarantined.into_iter().collect());
         if by_cache.is_some() {
             heard.by_cache = by_cache;
         }
         if told.is_some() {
             heard.watermark = told;
-        }
-        if let Some(quarantined) = quarantined {
-            heard.quarantined = Arc::new(quarantined.into_iter().collect());
-            heard.quarantined_at = heard.at;
         }
     }
 

@@ -41,6 +41,11 @@ impl Reads {
         let (projections, cache) = (self.unreached(ctx), self.unreached_by_cache(ctx));
         let just_written = named(&projections);
         let not_yet_hot = named(&cache);
+        // In this order: with a watermark come the sessions for which it does not hold.
+        let told = match &self.stores.projection {
+            Some(_) => self.progress.current(&self.stores).await,
+            None => None,
+        };
         let quarantined = self.progress.quarantined();
         let mut asked: HashMap<&Uid, Vec<usize>> = HashMap::new();
         {
@@ -71,19 +76,19 @@ impl Reads {
             }
         }
         if !asked.is_empty() {
-            self.projected_bodies(ctx, wants, (asked, slots)).await;
+            let as_of = told.map(|watermark| watermark.as_of);
+            let origin = Origin::new(Source::Cql, as_of, self.clock.now());
+            self.projected_bodies((ctx, origin), wants, (asked, slots))
+                .await;
         }
     }
 
     async fn projected_bodies(
         &self,
-        ctx: &ReadContext,
+        (ctx, origin): (&ReadContext, Origin),
         wants: &[BodyWant],
         (asked, slots): (HashMap<&Uid, Vec<usize>>, &mut [Slot]),
     ) {
-        let told = self.progress.current(&self.stores).await;
-        let as_of = told.map(|watermark| watermark.as_of);
-        let origin = Origin::new(Source::Cql, as_of, self.clock.now());
         let reads = asked
             .into_iter()
             .map(|(session, places)| self.bodies_of_session(ctx, session, (wants, places)));

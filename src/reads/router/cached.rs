@@ -18,6 +18,7 @@ impl Pass<'_> {
         // Asked before the entries are: what was invalidated up to here is in none of them.
         let told = self.reads.progress.told_by_cache();
         let unreached = &self.reads.unreached_by_cache(self.ctx)[..];
+        self.hold();
         let asked = std::mem::take(&mut self.left);
         let asked: Vec<Uid> = asked
             .into_iter()

@@ -77,9 +77,8 @@ impl Reads {
     ) -> Option<Arc<SessionGraph>> {
         let mut pass = Pass::new(self, ctx, Want::Graph);
         pass.left.push(uid.clone());
-        if !self.progress.quarantined().contains(uid) {
-            pass.ask_projection(&[]).await;
-        }
+        pass.ask_projection(&[]).await;
+        pass.left.append(&mut pass.held);
         pass.record().await;
         pass.answers.remove(uid)?.ok()?.graph
     }
@@ -136,11 +135,6 @@ impl<'a> Pass<'a> {
 
 impl Pass<'_> {
     async fn copies(&mut self) {
-        let quarantined = self.reads.progress.quarantined();
-        let (held, left) = std::mem::take(&mut self.left)
-            .into_iter()
-            .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
-        self.left = left;
         self.ask_cache().await;
         let unreached = self.reads.unreached(self.ctx);
         self.ask_projection(&unreached).await;
@@ -149,14 +143,30 @@ impl Pass<'_> {
             self.ask_cache().await;
             self.ask_projection(&[]).await;
         }
-        self.left.extend(held.iter().cloned());
-        self.held = held;
+        self.left.extend(self.held.iter().cloned());
+    }
+
+    /// Puts the sessions aside that wait for a repair. To be called after a watermark was looked
+    /// at: with it came the sessions for which it does not hold.
+    fn hold(&mut self) {
+        let quarantined = self.reads.progress.quarantined();
+        let (mut held, left) = std::mem::take(&mut self.left)
+            .into_iter()
+            .partition::<Vec<_>, _>(|uid| quarantined.contains(uid));
+        self.held.append(&mut held);
+        self.left = left;
     }
 
     async fn ask_projection(&mut self, unreached: &[Revision]) {
         let Some((projection, hop)) = &self.reads.stores.projection else {
             return;
         };
+        if self.left.is_empty() {
+            return;
+        }
+        // Asked before the rows are, so that they are at least as new as it says.
+        let told = self.reads.progress.current(&self.reads.stores).await;
+        self.hold();
         let (asked, others) = std::mem::take(&mut self.left)
             .into_iter()
             .partition::<Vec<_>, _>(|uid| self.reads.route.projects(uid));
@@ -164,8 +174,6 @@ impl Pass<'_> {
         if asked.is_empty() {
             return;
         }
-        // Asked before the rows are, so that they are at least as new as it says.
-        let told = self.reads.progress.current(&self.reads.stores).await;
         let deadline = self.ctx.deadline();
         let found = match self.want {
             Want::Graph => hop.ask(deadline, projection.graphs(&asked)).await,

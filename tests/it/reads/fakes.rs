@@ -146,6 +146,8 @@ impl ProjectionStore for FakeProjection {
     }
 
     async fn quarantined(&self) -> StoreResult<Vec<Uid>> {
+        self.watch.call(StoreKind::Cql, String::new()).await?;
+        self.watch.calls.lock().unwrap().pop();
         Ok(self.marks.lock().unwrap().iter().cloned().collect())
     }
 

@@ -140,6 +140,24 @@ async fn projections_that_reached_the_write_say_nothing_of_the_cache() {
 }
 
 #[tokio::test]
+async fn a_watermark_that_passed_what_was_put_aside_is_not_believed_for_that_session() {
+    let lab = Lab::new().await;
+    lab.conversation(&lab.eventual(), "s").await.unwrap();
+    // A change of the session could not be applied: it is marked, then the watermark goes on.
+    lab.projection.marks.lock().unwrap().insert(uid("s"));
+    lab.reached(9, NOW);
+    let ctx = lab
+        .eventual()
+        .at_least(vec![revision(9, &[("s-a", rev() + 1)])]);
+    assert_eq!(lab.conversation(&ctx, "s").await, all_from("SQLITE"));
+    let held = ["CQL has a session that waits for its repair"];
+    assert_eq!(ctx.reasons(), held, "told with the watermark");
+    let ctx = lab.eventual();
+    assert_eq!(lab.conversation(&ctx, "s").await, all_from("SQLITE"));
+    assert_eq!(ctx.reasons(), held);
+}
+
+#[tokio::test]
 async fn what_the_cache_says_of_itself_makes_its_entries_younger_and_nothing_else_does() {
     let lab = Lab::new().await;
     lab.conversation(&lab.eventual(), "s").await.unwrap();
