@@ -11,6 +11,8 @@ export interface Told {
     stale: boolean
   }[]
   cache: string
+  /** One unit is about one object of the answer; not of operations that did not run. */
+  cost?: { estimated: number; actual: number; max: number }
   degraded: boolean
   reason: string | null
 }

@@ -54,6 +54,11 @@ export function Freshness({ told, atLeast }: { told: Told; atLeast: boolean }) {
         </span>
       ))}
       {told.cache !== 'NONE' && <span>cache {told.cache}</span>}
+      {told.cost && (
+        <span title={`Estimated ${told.cost.estimated} before it ran; at most ${told.cost.max} may be asked for`}>
+          cost {told.cost.actual}
+        </span>
+      )}
       {atLeast && <span title="X-Turngraph-At-Least was sent">shows your writes</span>}
       {told.degraded && (
         <span className="tg-degraded" title={told.reason ?? undefined}>
