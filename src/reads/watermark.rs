@@ -72,10 +72,14 @@ impl Progress {
         self.known()
     }
 
-    /// Asks now.
+    /// Asks now, unless somebody just has: however many wait (a revision may name any place, and
+    /// so be waited for in vain), the stores are asked no oftener for it.
     pub(super) async fn refresh(&self, stores: &Stores) {
         let _one = self.asking.lock().await;
-        self.ask(stores).await;
+        let just_asked = |at: Instant| at.elapsed() < WAIT_STEP / 2;
+        if !self.heard().at.is_some_and(just_asked) {
+            self.ask(stores).await;
+        }
     }
 
     async fn ask(&self, stores: &Stores) {

@@ -1,6 +1,7 @@
 //! Copies in memory: they note what they are asked, and fail or hang when a test says so.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub(super) enum Mood {
 #[derive(Default)]
 struct Watch {
     mood: Mutex<Mood>,
+    /// How often it was asked how far it has come.
+    polls: AtomicUsize,
     calls: Mutex<Vec<String>>,
 }
 
@@ -189,6 +192,11 @@ impl FakeCache {
         self.watch.calls.lock().unwrap().len()
     }
 
+    /// How often it was asked how far it has come.
+    pub(super) fn polls(&self) -> usize {
+        self.watch.polls.load(Ordering::Relaxed)
+    }
+
     /// What is there: none where nothing is.
     pub(super) fn entry(&self, uid: &Uid) -> Option<Option<Arc<HotSession>>> {
         self.entries.lock().unwrap().get(uid)?.filled.clone()
@@ -258,6 +266,7 @@ impl SessionCache for FakeCache {
     }
 
     async fn watermark(&self) -> StoreResult<Option<Watermark>> {
+        self.watch.polls.fetch_add(1, Ordering::Relaxed);
         self.watch.call(StoreKind::Redis, String::new()).await?;
         self.watch.calls.lock().unwrap().pop();
         Ok(self.watermark.lock().unwrap().clone())

@@ -83,6 +83,23 @@ async fn a_write_that_is_about_to_arrive_is_waited_for_once_an_operation() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_waits_for_what_never_comes_asks_no_oftener_than_one() {
+    let lab = Lab::new().await;
+    let before = lab.cache.polls();
+    let begun = tokio::time::Instant::now();
+    let crowd = (0..100).map(|_| async {
+        let never = lab.eventual().at_least(vec![revision(u64::MAX, &[])]);
+        lab.conversation(&never, "s").await
+    });
+    for seen in futures_util::future::join_all(crowd).await {
+        assert_eq!(seen, all_from("SQLITE"));
+    }
+    let most = begun.elapsed().as_millis() / 5 + 2;
+    let polls = lab.cache.polls() - before;
+    assert!(polls as u128 <= most, "{polls} of at most {most}");
+}
+
+#[tokio::test]
 async fn a_write_to_another_store_or_of_rows_alone_is_read_from_the_record() {
     let lab = Lab::new().await;
     lab.reached(u64::MAX, NOW);
@@ -175,12 +192,23 @@ async fn what_the_cache_says_of_itself_makes_its_entries_younger_and_nothing_els
         position: position(6),
         as_of: lab.clock.now_plus(-500_000),
     });
-    lab.projection.be(Mood::Down);
     // The next question is asked a second later, or by a read that waits.
-    let waits = lab.eventual().at_least(vec![revision(7, &[])]);
-    lab.graph(&waits, "s").await.unwrap().unwrap();
-    let hot = lab.graph(&lab.eventual(), "s").await.unwrap().unwrap();
-    assert_eq!(hot.origin.lag_ms, Some(500));
+    let lag = async || {
+        let waits = lab.eventual().at_least(vec![revision(7, &[])]);
+        lab.graph(&waits, "s").await.unwrap().unwrap();
+        let hot = lab.graph(&lab.eventual(), "s").await.unwrap().unwrap();
+        hot.origin.lag_ms
+    };
+    lab.projection.be(Mood::Down);
+    assert_eq!(
+        lag().await,
+        Some(10_000),
+        "it is not known for which sessions that does not hold"
+    );
+    lab.projection.be(Mood::Up);
+    while lag().await != Some(500) {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
 }
 
 /// Instants beside the present one.
