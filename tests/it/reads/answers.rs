@@ -276,6 +276,34 @@ async fn every_list_and_the_status_tell_where_they_came_from() {
             (&json!("cache"), &json!("REDIS"), &closed),
         ]
     );
+    let status = api.ask("{status{stores{p99Ms}}}").await;
+    let stores = status["data"]["status"]["stores"].as_array().unwrap();
+    let read = |store: &&Value| store["p99Ms"].as_f64().is_some_and(|ms| ms > 0.0);
+    assert_eq!(stores.iter().filter(read).count(), 3, "{status}");
+}
+
+#[tokio::test]
+async fn an_entry_past_its_age_is_told_by_all_that_tell_of_freshness() {
+    let lab = Lab::with(|reads, _, cache| {
+        let reads = reads.with_settings(super::lab::settings());
+        reads.with_cache(cache, turngraph::reads::Source::Redis)
+    })
+    .await;
+    lab.write(ACCOUNT, "s").await;
+    lab.conversation(&lab.eventual(), "s").await.unwrap();
+    lab.cache.filled(&uid("s")).await;
+    lab.clock.advance(3_600_000_001);
+    let api = Api::of(lab);
+    let answer = api
+        .ask("{session(uid:\"s\"){turnCount readInfo{source stale cacheHit degraded lagMs}}}")
+        .await;
+    assert_eq!(
+        answer["data"]["session"]["readInfo"],
+        json!({"source": "REDIS", "stale": true, "cacheHit": true, "degraded": false, "lagMs": 3_600_000})
+    );
+    let about = &answer["extensions"]["turngraph"];
+    assert_eq!(about["cache"], "STALE");
+    assert_eq!(about["reads"][0]["stale"], true);
 }
 
 struct NoStores;
