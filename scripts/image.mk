@@ -1,10 +1,13 @@
-# Images. Included by the Makefile; paths are from the repository root.
+# Images and the chart on a cluster. Included by the Makefile; paths are from the repository root.
 #   make image          a release build with every feature, its bill of materials, and an archive in
 #                       the OCI layout (target/image/), without a container engine
 #   make image-docker   the same image by `docker build`
 #   make sbom           the bill of materials alone
 
-.PHONY: image image-docker sbom
+#   make test-chart     the chart on the cluster of KUBECONFIG: installed, upgraded, rolled back, its
+#                       pods replaced, removed and installed again (tests/charts/cluster.sh)
+
+.PHONY: image image-docker sbom test-chart
 
 # The feature `testing` is for tests; all the others are in the image.
 IMAGE_FEATURES := kafka
@@ -24,3 +27,7 @@ image-docker:
 sbom:
 	@mkdir -p target/image
 	python3 scripts/sbom.py --features $(IMAGE_FEATURES) > target/image/sbom.cdx.json
+
+test-chart:
+	cargo build
+	tests/charts/cluster.sh

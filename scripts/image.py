@@ -2,11 +2,12 @@
 """Container images without a daemon: a tar archive in the OCI image layout, and a reader of it.
 
     scripts/image.py write --binary FILE --out FILE.oci.tar [--name NAME:TAG] [--sbom FILE]
+    scripts/image.py pack --rootfs FOLDER --name NAME:TAG --user UID --entry WORD… --out FILE.oci.tar
     scripts/image.py read FILE.oci.tar [--unpack FOLDER]
 
 `write` takes a built program; the archive is loaded by `docker load`, `podman load`, `ctr images
 import`, `skopeo copy oci-archive:`, `kind load image-archive`, `k3s ctr images import`. The same
-inputs give the same bytes. `read` checks every digest and size and prints what is in it.
+inputs give the same bytes. `pack` takes any file system (tests pack stores). `read` checks every digest and size and prints what is in it.
 """
 import argparse
 import gzip
@@ -26,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 USER = 65532
 DATA = "var/lib/turngraph"
 MEDIA = "application/vnd.oci.image"
+GZIP = b"\x1f\x8b"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -33,9 +35,9 @@ def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def layer(rootfs, wanted):
-    """A layer of the files that `wanted` takes: its compressed bytes, and the digest of the plain
-    ones, which the configuration names."""
+def layer(rootfs, wanted, owned=(), packed=True):
+    """A layer of the files that `wanted` takes: its bytes, compressed or not, and the digest of the
+    plain ones, which the configuration names. Paths of `owned` belong to the image's user."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(rootfs.rglob("*")):
@@ -45,17 +47,20 @@ def layer(rootfs, wanted):
             entry = tar.gettarinfo(path, arcname=name)
             entry.mtime = 0
             entry.uname = entry.gname = ""
-            entry.uid = entry.gid = USER if name == DATA else 0
+            entry.uid = entry.gid = USER if name in owned else 0
             if entry.isreg():
                 with open(path, "rb") as file:
                     tar.addfile(entry, file)
             else:
                 tar.addfile(entry)
-    packed = io.BytesIO()
+    data = plain.getvalue()
+    if not packed:
+        return data, digest(data)
+    out = io.BytesIO()
     # No name and no time in the header: the same files give the same bytes.
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=6, mtime=0) as file:
-        file.write(plain.getvalue())
-    return packed.getvalue(), digest(plain.getvalue())
+    with gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=6, mtime=0) as file:
+        file.write(data)
+    return out.getvalue(), digest(data)
 
 
 def write(arguments):
@@ -72,43 +77,62 @@ def write(arguments):
         # What changes with a release lies above what does not.
         top = ("usr/local", "usr/share/doc/turngraph")
         layers = [
-            layer(rootfs, lambda n: not n.startswith(top)),
+            layer(rootfs, lambda n: not n.startswith(top), owned=[DATA]),
             layer(rootfs, lambda n: n.startswith(top)),
         ]
-    blobs = {}
-
-    def put(data, kind, **more):
-        blobs[digest(data)] = data
-        return {"mediaType": kind, "digest": digest(data), "size": len(data), **more}
-
     labels = {
         "org.opencontainers.image.title": package["name"],
         "org.opencontainers.image.description": package["description"],
         "org.opencontainers.image.version": package["version"],
         "org.opencontainers.image.licenses": package["license"],
     }
+    running = {
+        "User": f"{USER}:{USER}",
+        "Env": ["PATH=/usr/local/bin"],
+        "Entrypoint": ["/usr/local/bin/turngraph"],
+        "Cmd": ["serve"],
+        "WorkingDir": "/" + DATA,
+        "ExposedPorts": {"4000/tcp": {}},
+        "StopSignal": "SIGTERM",
+        "Labels": labels,
+    }
+    archive(arguments.out, name, running, layers)
+
+
+def pack(arguments):
+    running = {
+        "User": arguments.user,
+        "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *arguments.env],
+        "Entrypoint": arguments.entry,
+        "Labels": {},
+    }
+    # Big and short-lived: compressing would take longer than loading.
+    files = layer(pathlib.Path(arguments.rootfs), lambda _: True, packed=False)
+    archive(arguments.out, arguments.name, running, [files])
+
+
+def archive(out, name, running, layers):
+    """Writes the archive of an image that is run as `running` says."""
+    blobs = {}
+
+    def put(data, kind, **more):
+        blobs[digest(data)] = data
+        return {"mediaType": kind, "digest": digest(data), "size": len(data), **more}
+
     architecture = ARCHITECTURES.get(platform.machine(), platform.machine())
     config = {
         "architecture": architecture,
         "os": "linux",
-        "config": {
-            "User": f"{USER}:{USER}",
-            "Env": ["PATH=/usr/local/bin"],
-            "Entrypoint": ["/usr/local/bin/turngraph"],
-            "Cmd": ["serve"],
-            "WorkingDir": "/" + DATA,
-            "ExposedPorts": {"4000/tcp": {}},
-            "StopSignal": "SIGTERM",
-            "Labels": labels,
-        },
+        "config": running,
         "rootfs": {"type": "layers", "diff_ids": [diff for _, diff in layers]},
     }
+    suffix = lambda data: "+gzip" if data.startswith(GZIP) else ""
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{MEDIA}.manifest.v1+json",
         "config": put(compact(config), f"{MEDIA}.config.v1+json"),
-        "layers": [put(data, f"{MEDIA}.layer.v1.tar+gzip") for data, _ in layers],
-        "annotations": labels,
+        "layers": [put(data, f"{MEDIA}.layer.v1.tar{suffix(data)}") for data, _ in layers],
+        "annotations": running["Labels"],
     }
     described = put(
         compact(manifest),
@@ -139,7 +163,7 @@ def write(arguments):
         "manifest.json": compact(docker),
         **{place(key): blobs[key] for key in sorted(blobs)},
     }
-    out = pathlib.Path(arguments.out)
+    out = pathlib.Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -179,7 +203,8 @@ def load(path):
     descriptor = json.loads(files["index.json"])["manifests"][0]
     manifest = json.loads(blob(files, descriptor))
     config = json.loads(blob(files, manifest["config"]))
-    layers = [gzip.decompress(blob(files, one)) for one in manifest["layers"]]
+    layers = [blob(files, one) for one in manifest["layers"]]
+    layers = [gzip.decompress(one) if one.startswith(GZIP) else one for one in layers]
     diffs = [digest(one) for one in layers]
     if diffs != config["rootfs"]["diff_ids"]:
         raise Broken("the layers are not those of the configuration")
@@ -206,6 +231,14 @@ def main():
     one.add_argument("--name")
     one.add_argument("--sbom")
     one.set_defaults(run=write)
+    one = commands.add_parser("pack")
+    one.add_argument("--rootfs", required=True)
+    one.add_argument("--name", required=True)
+    one.add_argument("--user", required=True)
+    one.add_argument("--entry", nargs="+", required=True)
+    one.add_argument("--env", action="append", default=[])
+    one.add_argument("--out", required=True)
+    one.set_defaults(run=pack)
     one = commands.add_parser("read")
     one.add_argument("archive")
     one.add_argument("--unpack")
