@@ -73,6 +73,12 @@ class EveryPod(unittest.TestCase):
                     self.assertTrue({"livenessProbe", "readinessProbe"} & set(one), f"{where} {one['name']}")
                     self.assertIn("livenessProbe", one, where)
 
+    def test_is_not_restarted_by_a_new_version_of_the_chart_alone(self):
+        # A label with a version in a store's pod would replace PostgreSQL's pod at every upgrade.
+        for where, pod in self.each():
+            if not pod.get("kind") == "Pod":
+                self.assertNotIn("0.1.0", json.dumps(pod["metadata"]), where)
+
     def test_mounts_only_volumes_that_it_has(self):
         for where, pod in self.each():
             owned = {v["name"] for v in pod["spec"].get("volumes", [])}

@@ -47,6 +47,17 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/* Labels of a component's pods: without versions, so that a new chart restarts only the pods that
+it changes. */}}
+{{- define "turngraph.podLabels" -}}
+{{- $root := index . 0 -}}
+{{ include "turngraph.selector" . }}
+app.kubernetes.io/part-of: turngraph
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Metadata of an object: (list $ "gateway" "NAME" [annotations]). */}}
 {{- define "turngraph.metadata" -}}
 {{- $root := index . 0 -}}
