@@ -7,6 +7,8 @@
 
 // Entities, keys and the rules of a conversation; pure.
 pub mod domain;
+// How much one request may ask for.
+pub mod limits;
 // What may be asked of a store, by role, and the engines behind it.
 pub mod stores;
 // What was committed, in the order of commits: change feeds.

@@ -40,6 +40,7 @@ pub(super) async fn run(args: DevArgs, settings: &Settings) -> anyhow::Result<u8
             default: settings.account.clone(),
         },
         examples,
+        development: true,
         // Nothing else is started beside `dev`.
         with_projector: true,
     };

@@ -4,6 +4,7 @@
 
 use super::output::OutputError;
 use crate::config::ConfigError;
+use crate::http::ManifestError;
 use crate::stores::{StoreError, StoreErrorKind};
 
 /// The command line asks for something that cannot be done.
@@ -38,7 +39,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<UsageError>() {
             return 64;
         }
-        if cause.is::<ConfigError>() {
+        if cause.is::<ConfigError>() || cause.is::<ManifestError>() {
             return 78;
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {

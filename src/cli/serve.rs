@@ -31,6 +31,7 @@ pub(super) async fn run(args: ServeArgs, settings: &Settings) -> anyhow::Result<
     let start = Start {
         account: AccountRule::Fixed(settings.account.clone()),
         examples: App::examples()?.into(),
+        development: false,
         with_projector: args.with_projector,
     };
     serve(

@@ -1,13 +1,18 @@
 //! What `dev` and `serve` share: listen, answer, stop.
 
+mod http_options;
+
 use std::sync::Arc;
 
 use crate::app::copies::{Copies, run_worker};
 use crate::app::{self, App, StoreReadiness};
 use crate::config::Config;
-use crate::http::{self, AccountRule, HttpState, metrics_routes, router};
+use crate::graphql::GatewayOptions;
+use crate::http::{AccountRule, HttpState, metrics_routes, router};
 use crate::lifecycle::{self, Lifecycle};
 use crate::telemetry::Metrics;
+
+use self::http_options::http_options;
 
 /// How a server starts.
 pub(super) struct Start {
@@ -15,6 +20,8 @@ pub(super) struct Start {
     pub(super) account: AccountRule,
     /// What the playground offers to run, as JSON.
     pub(super) examples: Arc<str>,
+    /// Whether it is for trying out and developing.
+    pub(super) development: bool,
     /// Keep copies up to date in this process too.
     pub(super) with_projector: bool,
 }
@@ -31,13 +38,19 @@ pub(super) async fn serve(
     let lifecycle = Lifecycle::default();
     let copies = Copies::open(config, &app).await?;
     let gateway = app.gateway_over(&copies, config, &lifecycle).await?;
+    let gateway = gateway.with(GatewayOptions {
+        document: config.api.document,
+        cost: config.api.cost,
+        introspection: config.api.introspection.is_on(start.development),
+    });
     let state = HttpState {
-        gateway: Arc::new(gateway),
         readiness: Arc::new(StoreReadiness(Arc::clone(&app.record))),
         account: start.account,
         request_ids: Arc::clone(&app.uids),
+        clock: Arc::clone(&app.clock),
         examples: start.examples,
-        body_bytes_max: http::BODY_BYTES_MAX,
+        options: Arc::new(http_options(config, &gateway).await?),
+        gateway: Arc::new(gateway),
     };
     app.spawn_numberer(&lifecycle);
     copies.spawn_metrics(&lifecycle);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::api::ApiConfig;
 use super::feed::HybridConfig;
 use crate::domain::Uid;
 
@@ -95,6 +96,8 @@ pub struct Config {
     pub public_without_auth: bool,
     /// Account of requests while there is no authentication.
     pub account: Uid,
+    /// What requests may be and may cost.
+    pub api: ApiConfig,
     /// Which events are logged, e.g. `info` or `turngraph=debug,warn`.
     pub log_level: String,
     /// How log lines look.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::api::ApiConfig;
 use super::feed::{self, HybridConfig, StoreUrl};
 use super::origin::Origin;
 use super::settings::{Config, RecordUrl, mask_password};
@@ -44,6 +45,24 @@ const SETTINGS: &[Setting] = &[
     setting("shadow_reads", "", "0.1"),
     setting("public_without_auth", "", "false"),
     setting("account", "--account", "demo"),
+    setting("cors_origins", "", ""),
+    setting("csrf", "", "browsers"),
+    setting("introspection", "", "auto"),
+    setting("body_bytes_max", "", "41943040"),
+    setting("header_bytes_max", "", "32768"),
+    setting("uri_bytes_max", "", "16384"),
+    setting("batch_max", "", "1"),
+    setting("document_bytes_max", "", "65536"),
+    setting("document_tokens_max", "", "5000"),
+    setting("depth_max", "", "20"),
+    setting("aliases_max", "", "30"),
+    setting("root_fields_max", "", "20"),
+    setting("directives_max", "", "50"),
+    setting("documents", "", ""),
+    setting("documents_mode", "", "off"),
+    setting("persisted_queries", "", "on"),
+    setting("cost", "", "measure"),
+    setting("cost_max", "", "200000"),
     setting("log_level", "--log-level", "info"),
     setting("log_format", "--log-format", "text"),
     setting("shutdown_grace", "", "20s"),
@@ -165,6 +184,7 @@ pub fn load(
         account: found.get("account", |text| {
             crate::domain::Uid::parse(text).map_err(|e| e.to_string())
         })?,
+        api: ApiConfig::read(&mut found)?,
         log_level: found.get("log_level", |text| Ok(text.to_owned()))?,
         log_format: found.get("log_format", str::parse)?,
         shutdown_grace: found.get("shutdown_grace", duration)?,
@@ -174,7 +194,7 @@ pub fn load(
     Ok((config, found.printed))
 }
 
-struct Found<'a> {
+pub(super) struct Found<'a> {
     flags: &'a Flags,
     environment: &'a BTreeMap<String, String>,
     file: &'a Option<(PathBuf, toml::Table)>,
@@ -182,7 +202,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn get<T>(
+    /// The value of a setting, which is noted with its origin.
+    pub(super) fn get<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -350,6 +371,20 @@ mod tests {
         assert_eq!(origin("log_level"), "TURNGRAPH_LOG_LEVEL");
         assert_eq!(origin("listen"), "default");
         assert_eq!(printed.len(), SETTINGS.len());
+    }
+
+    #[test]
+    fn the_limits_of_the_api_have_the_defaults_that_the_library_documents() {
+        let (config, _) = load(&Flags::default(), &environment(&[])).unwrap();
+        assert_eq!(config.api.request, crate::limits::RequestLimits::default());
+        assert_eq!(
+            config.api.document,
+            crate::limits::DocumentLimits::default()
+        );
+        assert_eq!(config.api.cost, crate::limits::CostLimits::default());
+        let deep = environment(&[("TURNGRAPH_DEPTH_MAX", "33")]);
+        let message = load(&Flags::default(), &deep).unwrap_err().to_string();
+        assert!(message.contains("a number from 2 to 32"), "{message}");
     }
 
     #[test]

@@ -30,6 +30,19 @@ pub struct About {
     pub reasons: Vec<String>,
     /// What the last write of a mutation reached.
     pub revision: Option<Revision>,
+    /// What it cost; none where it did not run.
+    pub cost: Option<Cost>,
+}
+
+/// What an operation cost; one unit is about one object of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// At most, by its page sizes, known before anything was loaded.
+    pub estimated: u64,
+    /// By what was written.
+    pub actual: u64,
+    /// What an operation may cost by estimate.
+    pub max: u64,
 }
 
 #[derive(Serialize)]
@@ -38,6 +51,8 @@ struct Written<'a> {
     consistency: &'static str,
     reads: Vec<WrittenRead<'a>>,
     cache: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
     degraded: bool,
     reason: Option<String>,
     request_id: &'a str,
@@ -125,6 +140,7 @@ impl About {
             consistency: self.consistency.name(),
             reads: reads.collect(),
             cache: self.cache(),
+            cost: self.cost,
             degraded: self.is_degraded(),
             reason: self.reason(),
             request_id,

@@ -5,10 +5,11 @@ use async_graphql::{Name, PathSegment, ServerError};
 
 use super::about::About;
 use super::data::{Data, Touched};
-use super::engine::{ResponseParts, write_response};
+use super::engine::{ResponseParts, note_excess, refusal_error, write_response};
 use super::error::is_retryable;
 use super::freshness::REVISIONS_MAX;
-use super::gateway::{GraphqlRequest, GraphqlResponse};
+use super::gateway::{GraphqlRequest, GraphqlResponse, Timing};
+use crate::limits::Excess;
 
 /// Notes where the parts came from that each root field showed.
 pub(super) fn note(about: &mut About, data: &Data, keys: &[&Name], touched: &[(usize, Touched)]) {
@@ -32,6 +33,16 @@ pub(super) fn too_many_revisions() -> ServerError {
     let mut error = ServerError::new(message, None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "BAD_USER_INPUT");
+    error
+}
+
+pub(super) fn cost_exceeded(excess: Excess) -> ServerError {
+    let message = format!(
+        "The operation costs too much by estimate: {excess}; ask for smaller pages (`first`, \
+         `last`) or fewer lists inside lists."
+    );
+    let mut error = refusal_error("COST_LIMIT_EXCEEDED", message);
+    note_excess(&mut error, excess);
     error
 }
 
@@ -72,16 +83,41 @@ pub(super) fn refused_by_get(request: &GraphqlRequest) -> GraphqlResponse {
     }
 }
 
-/// The answer to a request that the transport refused before it became an operation.
-pub fn refusal(message: &str, request_id: &str) -> GraphqlResponse {
-    let mut error = ServerError::new(message, None);
-    let extensions = error.extensions.get_or_insert_default();
-    extensions.set("code", "BAD_REQUEST");
+/// A request that the transport refuses before it becomes an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The value of `extensions.code`.
+    pub code: &'static str,
+    /// What is wrong and what to do; never a prompt.
+    pub message: String,
+    /// The limit that the request exceeds, where it is one.
+    pub excess: Option<Excess>,
+}
+
+/// The answer to a request that the transport refuses.
+pub fn refusal(refused: &Refused, request_id: &str) -> GraphqlResponse {
+    let mut error = refusal_error(refused.code, refused.message.as_str());
+    if let Some(excess) = refused.excess {
+        note_excess(&mut error, excess);
+    }
     let parts = ResponseParts {
         errors: vec![error],
         ..ResponseParts::default()
     };
     respond(parts, About::default(), request_id, false)
+}
+
+/// The answer to a request that a defect of this server ended; the log has the rest.
+pub fn failed(request_id: &str) -> GraphqlResponse {
+    let refused = Refused {
+        code: "INTERNAL",
+        message: "The server failed; its log has the details under this request's id.".into(),
+        excess: None,
+    };
+    GraphqlResponse {
+        failed: true,
+        ..refusal(&refused, request_id)
+    }
 }
 
 pub(super) fn respond(
@@ -110,10 +146,14 @@ pub(super) fn respond(
             .all(|e| !matches!(e.path.first(), Some(PathSegment::Index(_))))
     );
     parts.extensions = about.extensions(request_id);
+    let (body, data) = write_response(parts);
     GraphqlResponse {
-        body: write_response(parts),
+        body,
+        data,
         executed,
         mutation_refused: false,
+        failed: false,
+        timing: Timing::default(),
         about,
     }
 }

@@ -36,12 +36,43 @@ error_codes! {
     OperationUnknown = "OPERATION_RESOLUTION_FAILURE", false;
     /// An argument or variable is not acceptable; the message names it.
     BadUserInput = "BAD_USER_INPUT", false;
-    /// The document is larger than this server takes: 100 KiB, and 5,000 selections with its
-    /// fragments expanded.
+    /// A body, an address or headers are larger than this server takes; `extensions.limit` and
+    /// `extensions.actual` say by how much, as they do with all limits below.
+    RequestTooLarge = "REQUEST_TOO_LARGE", false;
+    /// A body holds more operations than this server takes at once.
+    BatchLimit = "BATCH_LIMIT_EXCEEDED", false;
+    /// A GET that a page of another site may have caused.
+    CsrfPrevention = "CSRF_PREVENTION_FAILED", false;
+    /// The document is larger than this server takes: its bytes, how its brackets nest, or 5,000
+    /// selections with its fragments expanded.
     DocumentTooLarge = "DOCUMENT_TOO_LARGE", false;
+    /// The document has too many tokens.
+    TokenLimit = "TOKEN_LIMIT_EXCEEDED", false;
+    /// The operation has too many levels of fields.
+    MaxDepth = "MAX_DEPTH_EXCEEDED", false;
+    /// The operation has too many aliases, with its fragments expanded.
+    MaxAliases = "MAX_ALIASES_EXCEEDED", false;
+    /// The operation has too many fields at its root, with its fragments expanded.
+    MaxRootFields = "MAX_ROOT_FIELDS_EXCEEDED", false;
+    /// The operation has too many directives, with its fragments expanded.
+    MaxDirectives = "MAX_DIRECTIVES_EXCEEDED", false;
+    /// The operation costs more by estimate than this server allows: ask for smaller pages.
+    CostLimit = "COST_LIMIT_EXCEEDED", false;
+    /// This server does not describe its schema.
+    IntrospectionDisabled = "INTROSPECTION_DISABLED", false;
     /// The answer would be larger than this server gives (64 MiB, or a million objects): ask for
     /// smaller pages.
     ResponseTooLarge = "RESPONSE_TOO_LARGE", false;
+    /// No registered document has this hash: send it once more with its text.
+    PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND", false;
+    /// The server registers no documents: send texts only.
+    PersistedQueryNotSupported = "PERSISTED_QUERY_NOT_SUPPORTED", false;
+    /// A hash is not that of its text.
+    PersistedQueryHashMismatch = "PERSISTED_QUERY_HASH_MISMATCH", false;
+    /// No document has this `documentId`.
+    PersistedDocumentNotFound = "PERSISTED_DOCUMENT_NOT_FOUND", false;
+    /// The server runs documents of its manifest only.
+    PersistedDocumentRequired = "PERSISTED_DOCUMENT_REQUIRED", false;
     /// Something that an argument names does not exist, or belongs to another account.
     NotFound = "NOT_FOUND", false;
     /// A store cannot be reached; nothing was changed.

@@ -8,13 +8,16 @@ use async_graphql::parser::types::OperationType;
 
 use crate::commands::Commands;
 use crate::domain::{Consistency, Uid};
+use crate::limits::{CostLimits, CostMode, DocumentLimits, Excess};
 use crate::reads::{ReadContext, Reads};
 
-use super::about::About;
-use super::answer::{endless, note, refused, refused_by_get, respond, too_many_revisions};
+use super::about::{About, Cost};
+use super::answer::{
+    cost_exceeded, endless, note, refused, refused_by_get, respond, too_many_revisions,
+};
 use super::data::{Data, Env, Loader};
 use super::engine::{
-    Document, DocumentLimits, Failure, Introspection, ObjPlan, Out, OutLimits, Prepared,
+    Document, DocumentBounds, Failure, Introspection, ObjPlan, Out, OutLimits, Prepared,
     ResponseParts, RootPlan, Roots,
 };
 use super::error::ErrorCode;
@@ -75,13 +78,59 @@ pub struct GraphqlResponse {
     pub executed: bool,
     /// A mutation came where none is allowed.
     pub mutation_refused: bool,
+    /// A defect of this server ended the request.
+    pub failed: bool,
+    /// How long it took.
+    pub timing: Timing,
+    /// Where `data` is in the body; none where there is no data, or some of it failed.
+    pub(super) data: Option<std::ops::Range<usize>>,
     /// Where the answer came from, as `extensions.turngraph` of the body says it too.
     pub about: About,
+}
+
+impl GraphqlResponse {
+    /// The bytes of `data`, where all of it is shown as it is in the store.
+    pub fn shown(&self) -> Option<&[u8]> {
+        self.body.get(self.data.clone()?)
+    }
+}
+
+/// How long the parts of a request took, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Until it was known what to load: parsing, validation and plan, unless known already.
+    pub prepare: i64,
+    /// Loading and writing.
+    pub run: i64,
+}
+
+/// What a gateway takes and tells.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayOptions {
+    /// How large a document may be.
+    pub document: DocumentLimits,
+    /// What an operation may cost by estimate.
+    pub cost: CostLimits,
+    /// Whether the schema is described, and similar names are suggested for unknown ones.
+    pub introspection: bool,
+}
+
+impl Default for GatewayOptions {
+    /// As wide as it can be, and costs are only measured: what a server takes from strangers is for
+    /// its configuration to say.
+    fn default() -> Self {
+        Self {
+            document: DocumentLimits::CEILING,
+            cost: CostLimits::default(),
+            introspection: true,
+        }
+    }
 }
 
 /// The GraphQL schema over reads and commands.
 pub struct Gateway {
     introspection: Introspection<Schema>,
+    cost: CostLimits,
     reads: Arc<Reads>,
     commands: Commands,
 }
@@ -90,14 +139,24 @@ impl Gateway {
     /// A gateway; `reads` and `commands` decide which stores it speaks to.
     pub fn new(reads: Arc<Reads>, commands: Commands) -> Self {
         Self {
-            introspection: introspection(),
+            introspection: introspection(GatewayOptions::default()),
+            cost: GatewayOptions::default().cost,
             reads,
             commands,
         }
     }
 
+    /// The same with other limits.
+    #[must_use]
+    pub fn with(mut self, options: GatewayOptions) -> Self {
+        self.introspection = introspection(options);
+        self.cost = options.cost;
+        self
+    }
+
     /// Runs a request.
-    pub async fn execute(&self, request: GraphqlRequest) -> GraphqlResponse {
+    pub async fn execute(&self, mut request: GraphqlRequest) -> GraphqlResponse {
+        let began = self.reads.now();
         let document = match self.introspection.document(&request.query) {
             Ok(document) => document,
             Err(error) => return refused(vec![error], &request),
@@ -105,13 +164,17 @@ impl Gateway {
         if !request.mutations && is_mutation(&document, &request) {
             return refused_by_get(&request);
         }
-        let variables = Variables::from_json(request.variables.clone());
+        let variables = Variables::from_json(request.variables.take());
         let name = request.operation_name.as_deref();
         let prepared = match self.introspection.prepare(&document, name, variables).await {
             Ok(prepared) => prepared,
             Err(errors) => return refused(errors, &request),
         };
-        let (parts, about) = match &prepared.plan.root {
+        if let Some(excess) = self.too_expensive(prepared.estimated, &request.request_id) {
+            return refused(vec![cost_exceeded(excess)], &request);
+        }
+        let planned = self.reads.now();
+        let (parts, mut about) = match &prepared.plan.root {
             RootPlan::Query(plan) => {
                 let mut freshness = request.freshness.clone();
                 freshness.merge(&prepared.freshness);
@@ -122,7 +185,45 @@ impl Gateway {
             }
             RootPlan::Mutation(plan) => self.mutation(plan, &prepared, &request).await,
         };
-        respond(parts, about, &request.request_id, true)
+        about.cost = Some(Cost {
+            estimated: prepared.estimated,
+            actual: parts.cost,
+            max: self.cost.max,
+        });
+        let mut response = respond(parts, about, &request.request_id, true);
+        response.timing = Timing {
+            prepare: planned.0 - began.0,
+            run: self.reads.now().0 - planned.0,
+        };
+        response
+    }
+
+    /// Whether a document is GraphQL, fits the schema and is within the limits; it is known from
+    /// then on. The error is for operators.
+    pub async fn check(&self, document: &str) -> Result<(), String> {
+        let checked = self.introspection.check(document).await;
+        checked.map_err(|errors| {
+            let messages = errors.iter().map(|error| error.message.as_str());
+            messages.collect::<Vec<_>>().join("; ")
+        })
+    }
+
+    /// By how much an operation costs too much to run.
+    fn too_expensive(&self, estimated: u64, request_id: &str) -> Option<Excess> {
+        let excess = Excess::of(estimated, self.cost.max)?;
+        match self.cost.mode {
+            CostMode::Enforce => Some(excess),
+            CostMode::Measure => {
+                let max = self.cost.max;
+                tracing::info!(
+                    request_id,
+                    estimated,
+                    max,
+                    "an operation above `cost_max` runs"
+                );
+                None
+            }
+        }
     }
 
     async fn query(
@@ -183,6 +284,7 @@ impl Gateway {
                 .mutation_field(field, prepared, request, &mut about)
                 .await;
             all.errors.append(&mut field.errors);
+            all.cost += field.cost;
             // Every mutation field is non-null: where one fails, there is no data at all. Later
             // fields do not run, as the client could not see what they did.
             let (Some(data), Some(value)) = (&mut all.data, field.data) else {
@@ -250,16 +352,17 @@ impl Gateway {
 
 /// The schema definition language of the API.
 pub fn sdl() -> String {
-    introspection().sdl()
+    introspection(GatewayOptions::default()).sdl()
 }
 
-fn introspection() -> Introspection<Schema> {
-    Introspection::new(DocumentLimits {
-        bytes_max: 100 * 1024,
+fn introspection(options: GatewayOptions) -> Introspection<Schema> {
+    let bounds = DocumentBounds {
+        limits: options.document,
         selections_max: 5_000,
         cached_max: 1_000,
         cached_bytes_max: 4 * 1024 * 1024,
-    })
+    };
+    Introspection::new(bounds, options.introspection)
 }
 
 fn is_mutation(document: &Document<Schema>, request: &GraphqlRequest) -> bool {
@@ -279,6 +382,7 @@ fn walk<'a>(
     };
     let mut out = Out::new((&prepared.slots, &prepared.introspection), limits);
     let done = write(&mut out);
+    let cost = out.cost();
     for error in &mut out.errors {
         error.path.reverse();
     }
@@ -290,6 +394,7 @@ fn walk<'a>(
     ResponseParts {
         data: Some(data),
         errors: out.errors,
+        cost,
         ..ResponseParts::default()
     }
 }

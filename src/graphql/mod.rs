@@ -17,7 +17,7 @@ mod scalars;
 mod status;
 mod types;
 
-pub use about::{About, ReadNote};
-pub use answer::refusal;
+pub use about::{About, Cost, ReadNote};
+pub use answer::{Refused, failed, refusal};
 pub use freshness::Freshness;
-pub use gateway::{Gateway, GraphqlRequest, GraphqlResponse, sdl};
+pub use gateway::{Gateway, GatewayOptions, GraphqlRequest, GraphqlResponse, Timing, sdl};

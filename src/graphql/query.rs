@@ -17,7 +17,7 @@ use super::types::account::{Account, AccountOf, Sessions, SessionsArgs, sessions
 use super::types::branch::BranchOf;
 use super::types::connection::Connection;
 use super::types::node::{Node, NodeOf};
-use super::types::page::SEARCH;
+use super::types::page::{SEARCH, asked};
 use super::types::session::Session;
 use super::types::system::erasure::Erasure;
 use super::types::turn::Turn;
@@ -86,6 +86,7 @@ impl Entity for Query {
             |At(env), args| search(env, args),
         )
         .needs(|n| n.graph = true)
+        .cost(100)
         .doc("Turns whose prompt or text contains all these words, newest first.");
         t.field_with::<NodeArgs, Part<Option<Obj<Erasure>>>>("erasure", |At(env), a| {
             match a.id.strip_prefix("Erasure:").map(Uid::parse) {
@@ -98,8 +99,10 @@ impl Entity for Query {
             diff(env, args)
         })
         .needs(|n| n.graph = true)
+        .cost(20)
         .doc("What differs between the branches that end in two turns of one session.");
         t.field::<Status>("status", |At(env)| status(env))
+            .cost(20)
             .doc("Which program answers, and how its stores are at this moment.");
     }
 }
@@ -136,6 +139,12 @@ impl CheckedArgs for NodesArgs {
             )),
             _ => Ok(()),
         }
+    }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        self.ids.len() as u32
     }
 
     fn freshness(&self) -> Option<&FreshnessArgs> {
@@ -259,6 +268,12 @@ impl CheckedArgs for SearchArgs {
 
     fn freshness(&self) -> Option<&FreshnessArgs> {
         Some(&self.freshness)
+    }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        asked(self.first, None, SEARCH)
     }
 }
 

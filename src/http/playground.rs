@@ -163,8 +163,9 @@ fn etag(sha256: &[u8; 32]) -> String {
     format!("\"{hex}\"")
 }
 
-/// Whether `If-None-Match` names `etag`. Proxies may have marked it as weak.
-fn has_version(request: &HeaderMap, etag: &str) -> bool {
+/// Whether `If-None-Match` names `etag` (with its quotes, without `W/`). Proxies may have marked
+/// it as weak.
+pub(super) fn has_version(request: &HeaderMap, etag: &str) -> bool {
     list(request, header::IF_NONE_MATCH)
         .any(|named| named == "*" || named.strip_prefix("W/").unwrap_or(named) == etag)
 }

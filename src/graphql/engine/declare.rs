@@ -5,6 +5,7 @@ use async_graphql::registry::{MetaInputValue, Registry};
 use async_graphql::{ServerResult, parser::types::SelectionSet};
 
 use super::collect::Merged;
+use super::cost::{ASSUMED, Times};
 use super::out::{Done, Out};
 use super::output::{At, Failure, Output, View, write_list};
 use super::plan::{Needs, ObjPlan, Planner};
@@ -65,6 +66,12 @@ pub(crate) struct FieldDef<T: Entity> {
     pub(super) need: Option<fn(&mut Needs)>,
     pub(super) guard: Option<Guard<T::V>>,
     pub(super) nullable: bool,
+    /// Units beyond those of the objects that it writes.
+    pub(super) cost: u64,
+    /// Of a list: how many entries it has where its arguments do not say.
+    pub(super) list: Option<Times>,
+    /// Whether its arguments say how many entries it has.
+    pub(super) sized: bool,
 }
 
 impl<T: Entity> FieldDef<T> {
@@ -78,6 +85,29 @@ impl<T: Entity> FieldDef<T> {
     pub(crate) fn needs(&mut self, need: fn(&mut Needs)) -> &mut Self {
         self.need = Some(need);
         self
+    }
+
+    /// Units that it costs beyond the objects that it writes: stores work for it.
+    pub(crate) fn cost(&mut self, units: u64) -> &mut Self {
+        self.cost = units;
+        self
+    }
+
+    /// Says of a list that its entries are those of the enclosing page.
+    pub(crate) fn entries(&mut self) -> &mut Self {
+        self.list = Some(Times::Entries);
+        self
+    }
+
+    /// How often it writes its object; `slot` is the number of its arguments among those that say
+    /// how many.
+    pub(super) fn times(&self, slot: usize) -> Times {
+        match (self.list, self.sized) {
+            (None, false) => Times::Once,
+            (None, true) => Times::Page(slot),
+            (Some(_), true) => Times::List(slot),
+            (Some(entries), false) => entries,
+        }
     }
 
     /// What must have been loaded without failure for the getter to say the truth. For fields
@@ -167,6 +197,9 @@ impl<T: Entity> Type<T> {
                 need: None,
                 guard: None,
                 nullable: O::NULLABLE,
+                cost: 0,
+                list: None,
+                sized: false,
             },
         )
     }
@@ -194,6 +227,9 @@ impl<T: Entity> Type<T> {
                 need: None,
                 guard: None,
                 nullable: O::NULLABLE,
+                cost: 0,
+                list: None,
+                sized: A::SIZED,
             },
         )
     }
@@ -221,6 +257,9 @@ impl<T: Entity> Type<T> {
                 need: None,
                 guard: None,
                 nullable: false,
+                cost: 0,
+                list: Some(Times::About(ASSUMED)),
+                sized: false,
             },
         )
     }
@@ -249,6 +288,9 @@ impl<T: Entity> Type<T> {
                 need: None,
                 guard: None,
                 nullable: false,
+                cost: 0,
+                list: Some(Times::About(ASSUMED)),
+                sized: A::SIZED,
             },
         )
     }

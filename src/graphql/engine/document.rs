@@ -13,19 +13,19 @@ use quick_cache::sync::Cache;
 
 mod bounds;
 
-use crate::graphql::freshness::Freshness;
+use crate::limits::{DocumentLimits, Excess};
 
 use super::execute::Roots;
 use super::plan::{OpPlan, Planner};
 use super::slots::variables::{self, Vars};
-use super::slots::{Slots, bad_input, refusal};
-use bounds::{NESTING_MAX, expands_within, introspects_within_bounds, nests_within};
+use super::slots::{Asked, Slots, bad_input, exceeds, refusal};
+use bounds::{NESTING_MAX, introspects_within_bounds, largest, scan};
 
 /// Bounds on documents, checked before anything walks them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DocumentLimits {
-    /// Bytes of a document.
-    pub(crate) bytes_max: usize,
+pub(crate) struct DocumentBounds {
+    /// What the configuration allows.
+    pub(crate) limits: DocumentLimits,
     /// Selections after all fragments are expanded.
     pub(crate) selections_max: u64,
     /// Documents kept.
@@ -47,7 +47,7 @@ pub(crate) struct Document<R: Roots> {
 
 /// The cache of documents.
 pub(crate) struct Documents<R: Roots> {
-    limits: DocumentLimits,
+    bounds: DocumentBounds,
     cache: Cache<Box<str>, Arc<Document<R>>, ByText>,
 }
 
@@ -62,11 +62,16 @@ impl<V> Weighter<Box<str>, V> for ByText {
 }
 
 impl<R: Roots> Documents<R> {
-    pub(crate) fn new(limits: DocumentLimits) -> Self {
+    pub(crate) fn new(bounds: DocumentBounds) -> Self {
         Self {
-            limits,
-            cache: Cache::with_weighter(limits.cached_max, limits.cached_bytes_max, ByText),
+            bounds,
+            cache: Cache::with_weighter(bounds.cached_max, bounds.cached_bytes_max, ByText),
         }
+    }
+
+    /// Field levels that an operation may have.
+    pub(super) fn depth_max(&self) -> usize {
+        self.bounds.limits.depth
     }
 
     /// The document of `text`, parsed now or before.
@@ -74,19 +79,8 @@ impl<R: Roots> Documents<R> {
         if let Some(known) = self.cache.get(text) {
             return Ok(known);
         }
-        let max = self.limits.bytes_max;
-        if text.len() > max {
-            let message = format!(
-                "The document has {} bytes; this server takes {max}.",
-                text.len()
-            );
-            return Err(refusal("DOCUMENT_TOO_LARGE", message));
-        }
-        if !nests_within(text, NESTING_MAX) {
-            let message =
-                format!("The document nests brackets more than {NESTING_MAX} levels deep.");
-            return Err(refusal("DOCUMENT_TOO_LARGE", message));
-        }
+        let limits = &self.bounds.limits;
+        check_text(text, limits)?;
         let parsed = async_graphql::parser::parse_query(text).map_err(|e| {
             let place = e.positions().next();
             // The parser's own message repeats the line, which may be long and hold a prompt.
@@ -100,12 +94,7 @@ impl<R: Roots> Documents<R> {
             error.locations = place.into_iter().collect();
             error
         })?;
-        if !expands_within(&parsed, self.limits.selections_max) {
-            let max = self.limits.selections_max;
-            let message =
-                format!("The document selects more than {max} fields, or nests too deeply.");
-            return Err(refusal("DOCUMENT_TOO_LARGE", message));
-        }
+        check_sizes(&parsed, &self.bounds)?;
         if !introspects_within_bounds(&parsed) {
             let message = "The description of the schema is asked for lists inside lists inside \
                            lists; ask for the types by name instead.";
@@ -119,6 +108,72 @@ impl<R: Roots> Documents<R> {
         self.cache.insert(text.into(), Arc::clone(&document));
         Ok(document)
     }
+}
+
+/// What can be said of a document before it is parsed.
+fn check_text(text: &str, limits: &DocumentLimits) -> ServerResult<()> {
+    let many = |actual: usize, limit: usize| Excess::of(actual as u64, limit as u64);
+    if let Some(excess) = many(text.len(), limits.bytes) {
+        let what = "The document has too many bytes";
+        return Err(exceeds("DOCUMENT_TOO_LARGE", what, excess));
+    }
+    let scanned = scan(text, NESTING_MAX);
+    if let Some(excess) = many(scanned.nesting, NESTING_MAX) {
+        let what = "The document nests brackets too deeply";
+        return Err(exceeds("DOCUMENT_TOO_LARGE", what, excess));
+    }
+    match many(scanned.tokens, limits.tokens) {
+        None => Ok(()),
+        Some(excess) => {
+            let what = "The document has too many tokens";
+            Err(exceeds("TOKEN_LIMIT_EXCEEDED", what, excess))
+        }
+    }
+}
+
+/// What its operations select, with fragments expanded.
+fn check_sizes(parsed: &ExecutableDocument, bounds: &DocumentBounds) -> ServerResult<()> {
+    let limits = &bounds.limits;
+    let Some(sizes) = largest(parsed) else {
+        let message = "The document's fragments and selections nest too deeply.";
+        return Err(refusal("DOCUMENT_TOO_LARGE", message));
+    };
+    let checks = [
+        (
+            "DOCUMENT_TOO_LARGE",
+            "fields",
+            sizes.selections,
+            bounds.selections_max,
+        ),
+        (
+            "MAX_ALIASES_EXCEEDED",
+            "aliases",
+            sizes.aliases,
+            limits.aliases,
+        ),
+        (
+            "MAX_ROOT_FIELDS_EXCEEDED",
+            "root fields",
+            sizes.roots,
+            limits.root_fields,
+        ),
+        (
+            "MAX_DIRECTIVES_EXCEEDED",
+            "directives",
+            sizes.directives,
+            limits.directives,
+        ),
+    ];
+    for (code, what, actual, limit) in checks {
+        if let Some(excess) = Excess::of(actual, limit) {
+            return Err(exceeds(
+                code,
+                &format!("The operation has too many {what}"),
+                excess,
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl<R: Roots> Document<R> {
@@ -148,13 +203,14 @@ impl<R: Roots> Document<R> {
         }
     }
 
-    /// The plan of an operation, the arguments of this request and how fresh they ask it to be. `variables` gets the defaults.
+    /// The plan of an operation, the arguments of this request and how fresh they ask it to be.
+    /// `variables` gets the defaults.
     pub(super) fn plan(
         &self,
-        registry: &Registry,
+        (registry, depth_max): (&Registry, usize),
         name: Option<&str>,
         variables: &mut Variables,
-    ) -> ServerResult<(Arc<OpPlan<R>>, Slots, Freshness)> {
+    ) -> ServerResult<(Arc<OpPlan<R>>, Slots, Asked)> {
         let (name, operation) = self.operation(name)?;
         let definitions = &operation.node.variable_definitions;
         variables::check(registry, definitions, variables)?;
@@ -164,14 +220,14 @@ impl<R: Roots> Document<R> {
         };
         let plan = self
             .known(name, &vars())
-            .map_or_else(|| self.compile(name, operation, vars()), Ok)?;
-        let mut freshness = Freshness::default();
+            .map_or_else(|| self.compile(name, operation, vars(), depth_max), Ok)?;
+        let mut asked = Asked::default();
         let slots: Vec<_> = plan
             .fills
             .iter()
-            .map(|fill| fill(&vars(), &mut freshness))
+            .map(|fill| fill(&vars(), &mut asked))
             .collect::<ServerResult<_>>()?;
-        Ok((plan, slots.into(), freshness))
+        Ok((plan, slots.into(), asked))
     }
 
     fn known(&self, name: Option<&Name>, vars: &Vars<'_>) -> Option<Arc<OpPlan<R>>> {
@@ -191,9 +247,10 @@ impl<R: Roots> Document<R> {
         name: Option<&Name>,
         operation: &Positioned<OperationDefinition>,
         vars: Vars<'_>,
+        depth_max: usize,
     ) -> ServerResult<Arc<OpPlan<R>>> {
         check_directive_variables(&operation.node.selection_set.node, &self.parsed, &vars)?;
-        let mut planner = Planner::new(&self.parsed.fragments, vars);
+        let mut planner = Planner::new(&self.parsed.fragments, vars, depth_max);
         let plan = Arc::new(OpPlan::compile(&mut planner, operation)?);
         let mut plans = self
             .plans

@@ -15,11 +15,11 @@ use async_graphql::{
 };
 
 use super::declare::Entity;
-use super::document::{Document, DocumentLimits, Documents, set_code};
+use super::document::{Document, DocumentBounds, Documents, set_code};
 use super::out::Introspected;
 use super::plan::OpPlan;
 use super::registry::register;
-use super::slots::Slots;
+use super::slots::{Slots, refusal};
 use crate::graphql::freshness::Freshness;
 
 /// The root types of a schema.
@@ -70,6 +70,7 @@ pub(crate) struct Introspection<R: Roots> {
     /// The types once more: the schema does not show its own.
     registry: Registry,
     documents: Documents<R>,
+    described: bool,
 }
 
 /// An operation that is ready to run.
@@ -79,23 +80,30 @@ pub(crate) struct Prepared<R: Roots> {
     pub(crate) introspection: Introspected,
     /// What its arguments ask for.
     pub(crate) freshness: Freshness,
+    /// What it costs by estimate.
+    pub(crate) estimated: u64,
 }
 
 impl<R: Roots> Introspection<R> {
-    pub(crate) fn new(limits: DocumentLimits) -> Self {
+    /// Without `described` the schema is not told: no introspection, no similar names suggested.
+    pub(crate) fn new(bounds: DocumentBounds, described: bool) -> Self {
         let roots = (RootType(PhantomData), RootType(PhantomData));
-        let schema = Schema::build(roots.0, roots.1, EmptySubscription)
+        let mut schema = Schema::build(roots.0, roots.1, EmptySubscription)
             .extension(IntrospectionOnly)
             .limit_recursive_depth(64)
-            .register_output_type::<R::Extra>()
-            .finish();
+            .register_output_type::<R::Extra>();
+        if !described {
+            schema = schema.disable_suggestions();
+        }
+        let schema = schema.finish();
         let mut registry = Registry::default();
         register::<R::Query>(&mut registry);
         register::<R::Mutation>(&mut registry);
         Self {
             schema,
             registry,
-            documents: Documents::new(limits),
+            documents: Documents::new(bounds),
+            described,
         }
     }
 
@@ -111,6 +119,28 @@ impl<R: Roots> Introspection<R> {
         self.documents.get(text)
     }
 
+    /// Parses and validates a document, without running any of its operations.
+    pub(crate) async fn check(&self, text: &str) -> Result<(), Vec<ServerError>> {
+        let document = self.documents.get(text).map_err(|e| vec![e])?;
+        let first = document.parsed.operations.iter().next();
+        let name = first.and_then(|(name, _)| name).map(ToString::to_string);
+        self.validate(&document, name.as_deref()).await
+    }
+
+    async fn validate(
+        &self,
+        document: &Document<R>,
+        operation_name: Option<&str>,
+    ) -> Result<(), Vec<ServerError>> {
+        if document.validated.get().is_none() {
+            // Without the variables: a document is valid or not whatever their values are.
+            self.ask(document, operation_name, &Variables::default(), false)
+                .await?;
+            let _ = document.validated.set(());
+        }
+        Ok(())
+    }
+
     /// Validates, plans and parses all arguments; nothing is loaded yet.
     pub(crate) async fn prepare(
         &self,
@@ -119,25 +149,27 @@ impl<R: Roots> Introspection<R> {
         mut variables: Variables,
     ) -> Result<Prepared<R>, Vec<ServerError>> {
         document.operation(operation_name).map_err(|e| vec![e])?;
-        if document.validated.get().is_none() {
-            // Without the variables: a document is valid or not whatever their values are.
-            self.ask(document, operation_name, &Variables::default(), false)
-                .await?;
-            let _ = document.validated.set(());
-        }
-        let (plan, slots, freshness) = document
-            .plan(&self.registry, operation_name, &mut variables)
+        self.validate(document, operation_name).await?;
+        let depth_max = self.documents.depth_max();
+        let (plan, slots, asked) = document
+            .plan((&self.registry, depth_max), operation_name, &mut variables)
             .map_err(|e| vec![e])?;
+        if plan.introspects && !self.described {
+            let message = "This server does not describe its schema: `__schema` and `__type` are \
+                           turned off (setting `introspection`).";
+            return Err(vec![refusal("INTROSPECTION_DISABLED", message)]);
+        }
         let introspection = if plan.introspects {
             self.ask(document, operation_name, &variables, true).await?
         } else {
             Introspected::default()
         };
         Ok(Prepared {
-            plan,
             slots,
             introspection,
-            freshness,
+            estimated: plan.estimate(&asked.sizes),
+            freshness: asked.freshness,
+            plan,
         })
     }
 

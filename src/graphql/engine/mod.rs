@@ -12,6 +12,7 @@
 //! that async-graphql hides from its documentation; an upgrade changes just those two.
 
 mod collect;
+mod cost;
 mod declare;
 mod document;
 mod execute;
@@ -24,12 +25,12 @@ mod writer;
 
 pub(crate) use collect::Merged;
 pub(crate) use declare::{Entity, FieldDef, Kind, Type};
-pub(crate) use document::{Document, DocumentLimits};
+pub(crate) use document::{Document, DocumentBounds};
 pub(crate) use execute::{Introspection, Prepared, Roots};
 pub(crate) use out::{Done, Out, OutLimits};
 pub(crate) use output::{
     At, Bool, Failure, Float, Int, Obj, Output, Part, Str, View, enumeration, leaf,
 };
 pub(crate) use plan::{Needs, ObjPlan, Planner, RootPlan};
-pub(crate) use slots::CheckedArgs;
+pub(crate) use slots::{CheckedArgs, note_excess, refusal as refusal_error};
 pub(crate) use writer::{ResponseParts, write_response};

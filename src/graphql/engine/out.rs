@@ -44,7 +44,10 @@ pub(crate) struct Out<'a> {
     pub(super) introspection: &'a Introspected,
     /// Bytes and objects that may still be written.
     bytes_max: usize,
+    objects_max: usize,
     objects_left: usize,
+    /// Units of the fields that cost more than their objects.
+    pub(super) spent: u64,
 }
 
 impl<'a> Out<'a> {
@@ -57,8 +60,15 @@ impl<'a> Out<'a> {
             slots,
             introspection,
             bytes_max: limits.bytes_max,
+            objects_max: limits.objects_max,
             objects_left: limits.objects_max,
+            spent: 0,
         }
+    }
+
+    /// What was written cost, in the units of the estimate.
+    pub(crate) fn cost(&self) -> u64 {
+        self.spent + (self.objects_max - self.objects_left) as u64
     }
 
     /// Writes bytes that are JSON already.

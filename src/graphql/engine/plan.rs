@@ -11,12 +11,14 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, PathSegment, Positioned, ServerResult, Value};
 
 use super::collect::{Found, Merged, Target};
+use super::cost::{Cost, Costs, Sum};
 use super::declare::{Choice, Entity, Kind, Step, Type};
 use super::execute::Roots;
 use super::out::{Done, Out};
 use super::output::{At, View};
 use super::slots::variables::Vars;
-use super::slots::{CheckedArgs, Fill, Slot, bad_input, fill, refusal};
+use super::slots::{CheckedArgs, Fill, Slot, bad_input, exceeds, fill, refusal};
+use crate::limits::Excess;
 
 /// What a plan's fields want loaded before the first walk that could miss it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,8 +29,6 @@ pub(crate) struct Needs {
     pub(crate) step_contents: bool,
 }
 
-/// Field levels at most; deeper documents are refused.
-pub(super) const DEPTH_MAX: usize = 32;
 /// Compiled objects at most in one operation.
 const PLANS_MAX: usize = 20_000;
 
@@ -43,9 +43,16 @@ pub(crate) struct Planner<'q> {
     pub(super) introspects: bool,
     path: Vec<PathSegment>,
     planned: usize,
+    /// Field levels at most.
+    depth_max: usize,
     /// The deepest level that was reached since it was last reset.
     deepest: usize,
     memo: HashMap<PlanKey, Known>,
+    costs: Costs,
+    /// The cost of the object that was compiled last.
+    cost: Option<Cost>,
+    /// Fields so far whose arguments say how many entries they have.
+    sized: usize,
 }
 
 /// A type, and the addresses of the selection sets that are compiled for it.
@@ -56,12 +63,14 @@ struct Known {
     plan: Arc<dyn Any + Send + Sync>,
     /// Field levels below the object.
     height: usize,
+    cost: Cost,
 }
 
 impl<'q> Planner<'q> {
     pub(super) fn new(
         fragments: &'q HashMap<Name, Positioned<FragmentDefinition>>,
         vars: Vars<'q>,
+        depth_max: usize,
     ) -> Self {
         Self {
             fragments,
@@ -72,19 +81,25 @@ impl<'q> Planner<'q> {
             introspects: false,
             path: Vec::new(),
             planned: 0,
+            depth_max,
             deepest: 0,
             memo: HashMap::new(),
+            costs: Costs::default(),
+            cost: None,
+            sized: 0,
         }
     }
 
     /// Notes that fields at `level` are planned, and refuses those that are too deep.
     fn reach(&mut self, level: usize) -> ServerResult<()> {
         self.deepest = self.deepest.max(level);
-        if level > DEPTH_MAX {
-            let message = format!("The operation is nested deeper than {DEPTH_MAX} levels.");
-            return Err(refusal("DOCUMENT_TOO_LARGE", message));
+        match Excess::of(level as u64, self.depth_max as u64) {
+            None => Ok(()),
+            Some(excess) => {
+                let what = "The operation has too many levels";
+                Err(exceeds("MAX_DEPTH_EXCEEDED", what, excess))
+            }
         }
-        Ok(())
     }
 
     /// Reserves a slot for the arguments of `field`.
@@ -92,6 +107,7 @@ impl<'q> Planner<'q> {
         let arguments = field.field.node.arguments.clone();
         self.fills
             .push(fill::<A>(arguments, field.field.pos, self.path.clone()));
+        self.sized += usize::from(A::SIZED);
         Ok(Slot(self.fills.len() - 1))
     }
 }
@@ -126,8 +142,10 @@ impl<T: Entity> ObjPlan<T> {
         let level = planner.path.len();
         if let Some(known) = planner.memo.get(&key) {
             let plan = Arc::clone(&known.plan);
+            let cost = known.cost;
             // It was compiled at another level, perhaps nearer to the root.
             planner.reach(level + known.height)?;
+            planner.cost = Some(cost);
             return Ok(plan
                 .downcast()
                 .expect("the memo's key has the type of its value"));
@@ -138,24 +156,33 @@ impl<T: Entity> ObjPlan<T> {
             return Err(refusal("DOCUMENT_TOO_LARGE", message));
         }
         let above = std::mem::replace(&mut planner.deepest, level);
-        let plan = Arc::new(Self::fresh(planner, sets)?);
+        let (plan, cost) = Self::fresh(planner, sets)?;
+        let plan = Arc::new(plan);
         let known = Known {
             plan: Arc::clone(&plan) as Arc<dyn Any + Send + Sync>,
             height: planner.deepest - level,
+            cost,
         };
+        planner.cost = Some(cost);
         planner.deepest = planner.deepest.max(above);
         planner.memo.insert(key, known);
         Ok(plan)
     }
 
-    fn fresh<'q>(planner: &mut Planner<'q>, sets: &[&'q SelectionSet]) -> ServerResult<Self> {
+    fn fresh<'q>(
+        planner: &mut Planner<'q>,
+        sets: &[&'q SelectionSet],
+    ) -> ServerResult<(Self, Cost)> {
         let declared = declaration::<T>();
         if T::KIND == Kind::Interface {
-            let choices = declared
-                .possible
-                .iter()
-                .map(|(_, plan)| plan(planner, sets));
-            return Ok(Self::Interface(choices.collect::<ServerResult<_>>()?));
+            let mut costs = Vec::with_capacity(declared.possible.len());
+            let choices = declared.possible.iter().map(|(_, plan)| {
+                let choice = plan(planner, sets)?;
+                costs.extend(planner.cost.take());
+                Ok(choice)
+            });
+            let plan = Self::Interface(choices.collect::<ServerResult<_>>()?);
+            return Ok((plan, planner.costs.interface(costs)));
         }
         let target = Target {
             name: T::NAME,
@@ -167,10 +194,11 @@ impl<T: Entity> ObjPlan<T> {
             planner.collect(&target, set, &mut merged, &mut found)?;
         }
         let mut fields = Vec::with_capacity(merged.len());
+        let mut sum = Sum::of_object();
         for (name, field) in merged {
             planner.reach(planner.path.len() + 1)?;
             planner.path.push(PathSegment::Field(name.to_string()));
-            let step = compile_field::<T>(planner, declared, &field, &mut found)?;
+            let step = compile_field::<T>(planner, declared, (&field, &mut sum), &mut found)?;
             planner.path.pop();
             fields.push(PlanField {
                 key: response_key(&name),
@@ -181,7 +209,8 @@ impl<T: Entity> ObjPlan<T> {
         if let Some(need) = declared.narrowing_need.filter(|_| found.narrowed) {
             need(&mut planner.needs);
         }
-        Ok(Self::Object(fields))
+        let cost = planner.costs.object(sum);
+        Ok((Self::Object(fields), cost))
     }
 
     /// Writes `value` as this plan selects it.
@@ -224,7 +253,7 @@ impl<T: Entity> ObjPlan<T> {
 fn compile_field<'q, T: Entity>(
     planner: &mut Planner<'q>,
     declared: &Type<T>,
-    field: &Merged<'q>,
+    (field, sum): (&Merged<'q>, &mut Sum),
     found: &mut Found,
 ) -> ServerResult<Step<T::V>> {
     let name = field.field.node.name.node.as_str();
@@ -256,7 +285,17 @@ fn compile_field<'q, T: Entity>(
     if let Some(need) = definition.need {
         need(&mut planner.needs);
     }
-    let step = (definition.plan)(planner, field)?;
+    let (slot, units) = (planner.sized, definition.cost);
+    planner.cost = None;
+    let mut step = (definition.plan)(planner, field)?;
+    sum.add(units, definition.times(slot), planner.cost.take());
+    if units > 0 {
+        let inner = step;
+        step = Box::new(move |value, out: &mut Out<'_>| {
+            out.spent += units;
+            inner(value, out)
+        });
+    }
     let (Some(guard), nullable) = (definition.guard, definition.nullable) else {
         return Ok(step);
     };
@@ -303,6 +342,8 @@ pub(crate) struct OpPlan<R: Roots> {
     /// Variables of `@skip` and `@include` that this plan was made for.
     pub(super) decided: Vec<(Name, Option<Value>)>,
     pub(super) introspects: bool,
+    costs: Costs,
+    cost: Cost,
 }
 
 /// The selection on one of the root types.
@@ -335,7 +376,14 @@ impl<R: Roots> OpPlan<R> {
             fills: std::mem::take(&mut planner.fills),
             decided: std::mem::take(&mut planner.decided),
             introspects: planner.introspects,
+            costs: std::mem::take(&mut planner.costs),
+            cost: planner.cost.take().expect("the root is an object"),
         })
+    }
+
+    /// What the operation costs with pages of these sizes.
+    pub(super) fn estimate(&self, sizes: &[u32]) -> u64 {
+        self.costs.estimate(self.cost, sizes)
     }
 }
 

@@ -14,6 +14,7 @@ use async_graphql::{
 };
 
 use crate::graphql::freshness::{Freshness, FreshnessArgs};
+use crate::limits::Excess;
 
 pub(super) mod variables;
 use variables::Vars;
@@ -32,6 +33,23 @@ pub(crate) trait CheckedArgs: InputObjectType + Clone + 'static {
     fn freshness(&self) -> Option<&FreshnessArgs> {
         None
     }
+
+    /// Whether [`Self::size`] says how many entries the field has.
+    const SIZED: bool = false;
+
+    /// Entries of the page or list that is asked for, at most.
+    fn size(&self) -> u32 {
+        1
+    }
+}
+
+/// What the arguments of a request ask for, beside their values.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// How fresh the operation must be.
+    pub(super) freshness: Freshness,
+    /// Sizes of its pages and lists, by their numbers in the plan.
+    pub(super) sizes: Vec<u32>,
 }
 
 /// Where a request's arguments of one field are.
@@ -51,9 +69,8 @@ impl Slot {
 pub(super) type ArgumentList = Vec<(Positioned<Name>, Positioned<async_graphql_value::Value>)>;
 
 /// Fills one slot for a request, and adds what the field asks for.
-pub(super) type Fill = Box<
-    dyn Fn(&Vars<'_>, &mut Freshness) -> ServerResult<Box<dyn Any + Send + Sync>> + Send + Sync,
->;
+pub(super) type Fill =
+    Box<dyn Fn(&Vars<'_>, &mut Asked) -> ServerResult<Box<dyn Any + Send + Sync>> + Send + Sync>;
 
 impl Vars<'_> {
     /// Parses and checks the arguments of a field.
@@ -98,20 +115,21 @@ pub(super) fn fill<A: CheckedArgs>(
     pos: Pos,
     path: Vec<PathSegment>,
 ) -> Fill {
-    Box::new(
-        move |vars, freshness| match vars.parse::<A>(&arguments, pos) {
-            Ok(parsed) => {
-                if let Some(asked) = parsed.freshness() {
-                    freshness.add(asked);
-                }
-                Ok(Box::new(parsed))
+    Box::new(move |vars, asked| match vars.parse::<A>(&arguments, pos) {
+        Ok(parsed) => {
+            if let Some(freshness) = parsed.freshness() {
+                asked.freshness.add(freshness);
             }
-            Err(mut error) => {
-                error.path.clone_from(&path);
-                Err(error)
+            if A::SIZED {
+                asked.sizes.push(parsed.size());
             }
-        },
-    )
+            Ok(Box::new(parsed))
+        }
+        Err(mut error) => {
+            error.path.clone_from(&path);
+            Err(error)
+        }
+    })
 }
 
 /// An error of the client's input.
@@ -121,8 +139,23 @@ pub(super) fn bad_input(message: impl Into<String>, pos: Pos) -> ServerError {
     error
 }
 
-/// A refusal of the document as a whole.
-pub(super) fn refusal(code: &str, message: impl Into<String>) -> ServerError {
+/// A refusal of the document because it exceeds a limit; `what` is e.g. "The document has too many
+/// tokens".
+pub(crate) fn exceeds(code: &str, what: &str, excess: Excess) -> ServerError {
+    let mut error = refusal(code, format!("{what}: {excess}."));
+    note_excess(&mut error, excess);
+    error
+}
+
+/// Says in an error's extensions what the limit is and what there is.
+pub(crate) fn note_excess(error: &mut ServerError, excess: Excess) {
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("limit", excess.limit);
+    extensions.set("actual", excess.actual);
+}
+
+/// A refusal of the request as a whole.
+pub(crate) fn refusal(code: &str, message: impl Into<String>) -> ServerError {
     let mut error = ServerError::new(message, None);
     let mut extensions = ErrorExtensionValues::default();
     extensions.set("code", code);

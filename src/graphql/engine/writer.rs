@@ -1,5 +1,7 @@
 //! The response as bytes: escaping, and the envelope of data and errors.
 
+use std::ops::Range;
+
 use async_graphql::ServerError;
 
 /// Writes `text` as a JSON string. SIMD escaping takes a twelfth of serde_json's instructions on
@@ -18,18 +20,23 @@ pub(crate) struct ResponseParts {
     pub(crate) errors: Vec<ServerError>,
     /// The bytes of `extensions`; empty for none.
     pub(crate) extensions: Vec<u8>,
+    /// What writing `data` cost, in the units of the estimate.
+    pub(crate) cost: u64,
 }
 
-/// `{"errors":[…],"data":…,"extensions":…}`; `data` is left out for requests that were not executed.
-pub(crate) fn write_response(parts: ResponseParts) -> Vec<u8> {
+/// `{"errors":[…],"data":…,"extensions":…}`; `data` is left out for requests that were not
+/// executed. Beside it, where `data` is; none with errors.
+pub(crate) fn write_response(parts: ResponseParts) -> (Vec<u8>, Option<Range<usize>>) {
     let ResponseParts {
         data,
         errors,
         extensions,
+        cost: _,
     } = parts;
     let mut buf = Vec::with_capacity(
         data.as_ref().map_or(0, Vec::len) + 64 + extensions.len() + errors.len() * 160,
     );
+    let mut shown = None;
     buf.push(b'{');
     if !errors.is_empty() {
         buf.extend_from_slice(b"\"errors\":");
@@ -40,7 +47,9 @@ pub(crate) fn write_response(parts: ResponseParts) -> Vec<u8> {
             buf.push(b',');
         }
         buf.extend_from_slice(b"\"data\":");
+        let from = buf.len();
         buf.extend_from_slice(&data);
+        shown = errors.is_empty().then_some(from..buf.len());
     }
     if !extensions.is_empty() {
         if buf.len() > 1 {
@@ -50,7 +59,7 @@ pub(crate) fn write_response(parts: ResponseParts) -> Vec<u8> {
         buf.extend_from_slice(&extensions);
     }
     buf.push(b'}');
-    buf
+    (buf, shown)
 }
 
 #[cfg(test)]

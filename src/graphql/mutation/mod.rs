@@ -100,4 +100,5 @@ where
             Ok(PayloadOf { env, outcome })
         }
     })
+    .cost(10)
 }

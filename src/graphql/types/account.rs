@@ -13,7 +13,7 @@ use crate::reads::{self, ListingCursor, ListingPage, ListingRequest};
 
 use super::connection::{Connection, CursorOf, List};
 use super::node::Node;
-use super::page::SESSIONS;
+use super::page::{SESSIONS, asked};
 use super::session::Session;
 use super::system::read_info::{ReadInfo, ReadInfoOf};
 
@@ -111,6 +111,12 @@ impl CheckedArgs for SessionsArgs {
 
     fn freshness(&self) -> Option<&FreshnessArgs> {
         Some(&self.freshness)
+    }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        asked(self.first, self.last, SESSIONS)
     }
 }
 
@@ -229,6 +235,7 @@ impl List for Sessions {
                 is_exact: count < up_to,
             }))
         })
+        .cost(20)
         .doc("How many sessions pass the filter, on all pages.");
     }
 }

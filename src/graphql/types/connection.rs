@@ -75,10 +75,12 @@ impl<L: List> Entity for Connection<L> {
     fn declare(t: &mut Type<Self>) {
         t.doc(L::DOC);
         t.list::<Obj<Edge<L>>>("edges", |At(page), push| L::each(page, push))
+            .entries()
             .doc("The entries with their cursors.");
         t.list::<Obj<L::Node>>("nodes", |At(page), push| {
             L::each(page, &mut |(_, node)| push(node));
         })
+        .entries()
         .doc("The entries without cursors.");
         t.field::<Obj<PageInfo>>("pageInfo", |At(page)| page_info::<L>(page))
             .doc("Whether there is more, and how to ask for it.");

@@ -54,6 +54,12 @@ pub(crate) trait PageArgs {
     }
 }
 
+/// Entries that are asked for, of a field with these limits.
+pub(crate) fn asked(first: Option<i32>, last: Option<i32>, limits: PageLimits) -> u32 {
+    let given = first.or(last).map(|n| u32::try_from(n).unwrap_or(0));
+    given.unwrap_or(limits.default as u32)
+}
+
 /// Declares the four arguments of a connection with numeric cursors, for each field that has one.
 macro_rules! page_arguments {
     ($($(#[$doc:meta])* $name:ident, $field:literal, $limits:expr, $size:literal;)*) => {$(
@@ -73,6 +79,12 @@ macro_rules! page_arguments {
         impl CheckedArgs for $name {
             fn check(&self) -> Result<(), String> {
                 self.request().map(drop).map_err(|e| e.to_string())
+            }
+
+            const SIZED: bool = true;
+
+            fn size(&self) -> u32 {
+                asked(self.first, self.last, $limits)
             }
         }
 

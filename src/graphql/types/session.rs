@@ -179,6 +179,12 @@ impl CheckedArgs for PathArgs {
         }
         self.request().map(drop).map_err(|e| e.to_string())
     }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        self.page.size()
+    }
 }
 
 fn path<'a>(s: SessionView<'a>, args: &PathArgs) -> Result<Option<TurnsOf<'a>>, Failure<'a>> {
@@ -236,6 +242,12 @@ impl PageArgs for TurnsArgs {
 impl CheckedArgs for TurnsArgs {
     fn check(&self) -> Result<(), String> {
         self.request().map(drop).map_err(|e| e.to_string())
+    }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        self.page.size()
     }
 }
 

@@ -119,6 +119,12 @@ impl CheckedArgs for StepsArgs {
     fn check(&self) -> Result<(), String> {
         self.request().map(drop).map_err(|e| e.to_string())
     }
+
+    const SIZED: bool = true;
+
+    fn size(&self) -> u32 {
+        self.page.size()
+    }
 }
 
 impl PageArgs for StepsArgs {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::flights::Key;
 use super::{Loaded, Pass, Want, logged};
-use crate::domain::{Consistency, SessionGraph, TurnRow, Uid};
+use crate::domain::{Consistency, SessionGraph, Timestamp, TurnRow, Uid};
 use crate::reads::builder::Replica;
 use crate::reads::context::{Origin, ReadContext};
 use crate::reads::fill::What;
@@ -46,6 +46,11 @@ impl Reads {
     pub fn written_now(&self) -> Origin {
         let now = self.clock.now();
         Origin::new(self.stores.record.kind(), Some(now), now)
+    }
+
+    /// The present instant, by the clock that ages are told by.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Runs a read of [`Self::record_of`] within the deadline and the limit of its kind.

@@ -2,6 +2,7 @@
 
 mod api;
 mod bounds;
+mod cost;
 mod cursors;
 mod differential;
 mod directives;

@@ -1,4 +1,4 @@
-//! Bodies that are too large, sent for real over a socket.
+//! Bodies that are too large, and defects, over a real socket.
 
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use turngraph::domain::UuidV7Source;
-use turngraph::http::{AccountRule, Dependency, HttpState, Readiness, router};
+use turngraph::domain::{SystemClock, UuidV7Source};
+use turngraph::http::{AccountRule, Dependency, HttpOptions, HttpState, Readiness, router};
+use turngraph::limits::RequestLimits;
 
 use super::api::{ACCOUNT, Api};
 use crate::support::rows;
@@ -49,20 +50,62 @@ async fn answer(address: std::net::SocketAddr, headers: &str, body: &str) -> (u1
     (status, serde_json::from_str(json).unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_above_the_limit_is_refused_however_it_is_sent() {
-    let api = Api::new().await;
+/// A server over the gateway, and where it listens.
+async fn serve(
+    api: Api,
+) -> (
+    std::net::SocketAddr,
+    tokio::task::JoinHandle<std::io::Result<()>>,
+) {
     let state = HttpState {
         gateway: Arc::new(api.gateway),
         readiness: Arc::new(NoStores),
         account: AccountRule::Fixed(rows::uid(ACCOUNT)),
         request_ids: Arc::new(UuidV7Source),
         examples: "[]".into(),
-        body_bytes_max: MAX,
+        clock: Arc::new(SystemClock),
+        options: Arc::new(HttpOptions {
+            limits: RequestLimits {
+                body_bytes: MAX,
+                ..RequestLimits::default()
+            },
+            ..HttpOptions::default()
+        }),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(axum::serve(listener, router(state)).into_future());
+    (address, server)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_defect_gives_a_masked_error_with_the_requests_id_and_the_server_goes_on() {
+    let api = Api::with_conversation().await;
+    let store = Arc::clone(&api.store);
+    let (address, server) = serve(api).await;
+    let query = json!({ "query": "{session(uid:\"s\"){title}}" }).to_string();
+    let headers = format!("x-request-id: r-7\r\ncontent-length: {}", query.len());
+    store.panic_in("sessions_by_uid");
+    let (status, json) = answer(address, &headers, &query).await;
+    assert_eq!(status, 500);
+    assert!(!json.to_string().contains("secret"), "{json}");
+    let extensions = &json["errors"][0]["extensions"];
+    assert_eq!(extensions["code"], "INTERNAL");
+    assert_eq!(extensions["requestId"], "r-7");
+    assert_eq!(json.get("data"), None);
+    store.panic_in("nothing");
+    let (status, json) = answer(address, &headers, &query).await;
+    assert_eq!(
+        (status, &json["data"]["session"]["title"]),
+        (200, &json!("Talk"))
+    );
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_above_the_limit_is_refused_however_it_is_sent() {
+    let api = Api::new().await;
+    let (address, server) = serve(api).await;
     for (bytes, status) in [(MAX, 200), (MAX + 1, 413), (4 * MAX, 413)] {
         let body = body(bytes);
         assert_eq!(body.len(), bytes);
@@ -83,7 +126,8 @@ async fn a_body_above_the_limit_is_refused_however_it_is_sent() {
                     error["message"],
                     "The body is larger than 1000 bytes; send less at once."
                 );
-                assert_eq!(error["extensions"]["code"], "BAD_REQUEST");
+                assert_eq!(error["extensions"]["code"], "REQUEST_TOO_LARGE");
+                assert_eq!(error["extensions"]["limit"], MAX);
                 assert!(error["extensions"]["requestId"].is_string(), "{json}");
             }
         }

@@ -19,6 +19,8 @@ pub(crate) struct Watched {
     inner: Arc<dyn RecordStore>,
     calls: Mutex<Vec<&'static str>>,
     broken: Mutex<HashSet<&'static str>>,
+    /// A read with a defect.
+    panicking: Mutex<Option<&'static str>>,
     /// A read that waits until its gate is dropped.
     held: Mutex<Option<(&'static str, watch::Receiver<()>)>>,
 }
@@ -29,6 +31,7 @@ impl Watched {
             inner,
             calls: Mutex::default(),
             broken: Mutex::default(),
+            panicking: Mutex::default(),
             held: Mutex::default(),
         }
     }
@@ -50,6 +53,11 @@ impl Watched {
         gate
     }
 
+    /// From now on this read panics.
+    pub(crate) fn panic_in(&self, read: &'static str) {
+        *self.panicking.lock().unwrap() = Some(read);
+    }
+
     async fn note(&self, read: &'static str) -> StoreResult<()> {
         self.calls.lock().unwrap().push(read);
         let held = self.held.lock().unwrap().clone();
@@ -57,6 +65,8 @@ impl Watched {
             // An error says that the gate is gone.
             let _ = gate.changed().await;
         }
+        let panicking = *self.panicking.lock().unwrap();
+        assert!(panicking != Some(read), "a defect that says a secret");
         if !self.broken.lock().unwrap().contains(read) {
             return Ok(());
         }

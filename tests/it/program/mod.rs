@@ -2,6 +2,7 @@
 
 mod adoption;
 mod bad_input;
+mod http;
 mod outage;
 mod output;
 mod server;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use turngraph::commands::Commands;
-use turngraph::domain::UuidV7Source;
 use turngraph::domain::clock::ManualClock;
+use turngraph::domain::{SystemClock, UuidV7Source};
 use turngraph::graphql::{Freshness, Gateway, GraphqlRequest};
 use turngraph::http::{AccountRule, Dependency, HttpState, Readiness, router};
 
@@ -74,7 +74,9 @@ async fn an_answer_names_for_each_root_field_the_stores_that_it_came_from() {
                 {"path": ["a"], "source": "CQL", "lagMs": 2_000, "asOf": as_of("0"), "stale": false},
                 {"path": ["b"], "source": "SQLITE", "lagMs": 0, "asOf": as_of("2"), "stale": false},
             ],
-            "cache": "MISS", "degraded": false, "reason": null, "requestId": "request-1",
+            "cache": "MISS",
+            "cost": {"estimated": 4, "actual": 4, "max": 200_000},
+            "degraded": false, "reason": null, "requestId": "request-1",
         })
     );
     api.lab.cache.filled(&uid("s")).await;
@@ -328,7 +330,8 @@ async fn headers_ask_and_tell_and_are_refused_with_what_is_allowed() {
         account: AccountRule::Fixed(uid(ACCOUNT)),
         request_ids: Arc::new(UuidV7Source),
         examples: "[]".into(),
-        body_bytes_max: 1_000_000,
+        clock: Arc::new(SystemClock),
+        options: Arc::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/graphql", listener.local_addr().unwrap());

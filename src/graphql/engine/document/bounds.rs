@@ -19,26 +19,53 @@ const LEVELS_MAX: usize = 100;
 /// the number of fields of a type: five of them would be gigabytes.
 const INTROSPECTED_LISTS_MAX: usize = 2;
 
-/// Whether brackets and braces of `text`, outside of strings and comments, nest within the bound.
-pub(super) fn nests_within(text: &str, max: usize) -> bool {
+/// What a look at the bytes of a document tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Scanned {
+    /// The deepest nesting of brackets and braces; counting stops right above the bound.
+    pub(super) nesting: usize,
+    /// Names, numbers, strings and punctuators.
+    pub(super) tokens: usize,
+}
+
+/// Counts tokens, and brackets and braces inside each other, outside of strings and comments;
+/// stops where these nest more than `max` levels deep.
+pub(super) fn scan(text: &str, max: usize) -> Scanned {
     let bytes = text.as_bytes();
+    let mut found = Scanned::default();
     let (mut at, mut depth) = (0, 0usize);
     while let Some(&byte) = bytes.get(at) {
         at += 1;
         match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' => continue,
+            b'#' => {
+                at = line_end(bytes, at);
+                continue;
+            }
             b'{' | b'[' | b'(' => {
                 depth += 1;
+                found.nesting = found.nesting.max(depth);
                 if depth > max {
-                    return false;
+                    return found;
                 }
             }
             b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            b'#' => at = line_end(bytes, at),
             b'"' => at = string_end(bytes, at),
+            b'.' if bytes[at..].starts_with(b"..") => at += 2,
+            _ if is_word(byte) => {
+                at += bytes[at..].iter().take_while(|b| is_word(**b)).count();
+            }
             _ => {}
         }
+        found.tokens += 1;
     }
-    true
+    found
+}
+
+/// Whether names and numbers are made of it. What is not ASCII belongs to neither; counted as a
+/// part of a word, it makes no more tokens than a parser would find.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'.') || !byte.is_ascii()
 }
 
 fn line_end(bytes: &[u8], from: usize) -> usize {
@@ -76,54 +103,105 @@ fn string_end(bytes: &[u8], from: usize) -> usize {
     at
 }
 
-/// Counts selections with all fragments expanded. Fragments are measured once each: 24 fragments
-/// that each spread the next twice would take a plain walk seconds.
-pub(super) fn expands_within(document: &ExecutableDocument, max: u64) -> bool {
+/// What a selection has, with all fragments expanded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) selections: u64,
+    pub(super) aliases: u64,
+    pub(super) directives: u64,
+    /// Fields at its own level; of an operation, its root fields.
+    pub(super) roots: u64,
+}
+
+impl Size {
+    /// Adds what is inside; `level` is whether it is of the same level, as fragments are.
+    fn add(&mut self, inner: Self, level: bool) {
+        self.selections = self.selections.saturating_add(inner.selections);
+        self.aliases = self.aliases.saturating_add(inner.aliases);
+        self.directives = self.directives.saturating_add(inner.directives);
+        if level {
+            self.roots = self.roots.saturating_add(inner.roots);
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            selections: self.selections.max(other.selections),
+            aliases: self.aliases.max(other.aliases),
+            directives: self.directives.max(other.directives),
+            roots: self.roots.max(other.roots),
+        }
+    }
+}
+
+/// What the largest operations have; none where something nests too deeply. Fragments are measured
+/// once each: 24 fragments that each spread the next twice would take a plain walk seconds.
+pub(super) fn largest(document: &ExecutableDocument) -> Option<Size> {
     let mut sizes = Sizes {
         document,
         known: HashMap::new(),
     };
-    document.operations.iter().all(|(_, operation)| {
-        let size = sizes.of(&operation.node.selection_set.node, 0);
-        size.is_some_and(|size| size <= max)
-    })
+    let mut most = Size::default();
+    for (_, operation) in document.operations.iter() {
+        let mut size = sizes.of(&operation.node.selection_set.node, 0)?;
+        size.directives += operation.node.directives.len() as u64;
+        most = most.max(size);
+    }
+    Some(most)
 }
 
 struct Sizes<'d> {
     document: &'d ExecutableDocument,
     /// By name; none while the fragment is being measured.
-    known: HashMap<&'d str, Option<u64>>,
+    known: HashMap<&'d str, Option<Size>>,
 }
 
 impl<'d> Sizes<'d> {
     /// `None` when the set nests too deeply.
-    fn of(&mut self, set: &'d SelectionSet, level: usize) -> Option<u64> {
+    fn of(&mut self, set: &'d SelectionSet, level: usize) -> Option<Size> {
         if level > LEVELS_MAX {
             return None;
         }
-        let mut sum = 0u64;
+        let mut sum = Size::default();
         for item in &set.items {
-            let inner = match &item.node {
-                Selection::Field(field) => self.of(&field.node.selection_set.node, level + 1)?,
-                Selection::InlineFragment(f) => self.of(&f.node.selection_set.node, level + 1)?,
-                Selection::FragmentSpread(spread) => {
-                    self.fragment(spread.node.fragment_name.node.as_str(), level)?
-                }
+            let own = Size {
+                selections: 1,
+                directives: item.node.directives().len() as u64,
+                ..Size::default()
             };
-            sum = sum.saturating_add(inner).saturating_add(1);
+            sum.add(own, false);
+            match &item.node {
+                Selection::Field(field) => {
+                    let inner = self.of(&field.node.selection_set.node, level + 1)?;
+                    sum.add(inner, false);
+                    sum.aliases = sum
+                        .aliases
+                        .saturating_add(field.node.alias.is_some().into());
+                    sum.roots = sum.roots.saturating_add(1);
+                }
+                Selection::InlineFragment(f) => {
+                    let inner = self.of(&f.node.selection_set.node, level + 1)?;
+                    sum.add(inner, true);
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = spread.node.fragment_name.node.as_str();
+                    let inner = self.fragment(name, level)?;
+                    sum.add(inner, true);
+                }
+            }
         }
         Some(sum)
     }
 
-    fn fragment(&mut self, name: &'d str, level: usize) -> Option<u64> {
+    fn fragment(&mut self, name: &'d str, level: usize) -> Option<Size> {
         if let Some(known) = self.known.get(name) {
             // A fragment that spreads itself is refused by the validation.
-            return Some(known.unwrap_or(0));
+            return Some(known.unwrap_or_default());
         }
         self.known.insert(name, None);
         let size = match self.document.fragments.get(name) {
             Some(fragment) => self.of(&fragment.node.selection_set.node, level + 1)?,
-            None => 0,
+            None => Size::default(),
         };
         self.known.insert(name, Some(size));
         Some(size)
@@ -199,23 +277,58 @@ mod tests {
             // A string ends with its line, as for the parser.
             ("{\"a\n{{{", 4),
         ] {
-            assert!(nests_within(text, depth), "{text}");
-            assert!(!nests_within(text, depth - 1), "{text}");
+            assert_eq!(scan(text, 99).nesting, depth, "{text}");
+            assert_eq!(scan(text, depth - 1).nesting, depth, "{text}");
+        }
+        assert_eq!(scan("{{{{{{", 2).nesting, 3, "it stops there");
+    }
+
+    #[test]
+    fn tokens_are_names_numbers_strings_and_punctuators() {
+        for (text, tokens) in [
+            ("", 0),
+            (" ,,\n# a b c\n", 0),
+            ("{a}", 3),
+            ("query($a:Int!=-1.5e+3){a(b:$a)@skip(if:true)}", 25),
+            ("{...F}fragment F on T{a}", 11),
+            ("{a(b:\"x y z\",c:\"\"\"x \" y\"\"\")}", 11),
+            ("{a(b:[1 2,3])}", 12),
+            ("é", 1),
+        ] {
+            assert_eq!(scan(text, 99).tokens, tokens, "{text}");
         }
     }
 
     #[test]
     fn fragments_are_expanded_and_circles_cut() {
-        let text = "{...A ...A} fragment A on Query {a b{c}}";
-        assert!(expands_within(&parsed(text), 8));
-        assert!(!expands_within(&parsed(text), 7));
+        let text = "{...A x:a @skip(if:true) ...A @include(if:true)} \
+                    fragment A on Query {a b{c:d @skip(if:true)}}";
+        let size = Size {
+            selections: 9,
+            aliases: 3,
+            directives: 4,
+            roots: 5,
+        };
+        assert_eq!(largest(&parsed(text)), Some(size));
         let circle = "{...A} fragment A on Query {...B} fragment B on Query {...A}";
-        assert!(expands_within(&parsed(circle), 10));
+        assert_eq!(largest(&parsed(circle)).unwrap().selections, 3);
         let chain: String = (0..200)
             .map(|i| format!("fragment F{i} on Query {{...F{}}} ", i + 1))
             .collect();
         let chain = format!("{{...F0}} {chain} fragment F200 on Query {{a}}");
-        assert!(!expands_within(&parsed(&chain), 5_000));
+        assert_eq!(largest(&parsed(&chain)), None);
+        let two = "query A {a:b} query B @x {b c d}";
+        let size = Size {
+            selections: 3,
+            aliases: 1,
+            directives: 1,
+            roots: 3,
+        };
+        assert_eq!(
+            largest(&parsed(two)),
+            Some(size),
+            "each operation by itself"
+        );
     }
 
     #[test]

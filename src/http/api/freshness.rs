@@ -3,7 +3,7 @@
 //! Asked: `X-Turngraph-Consistency` (STRONG, EVENTUAL or ANALYTICS) and `X-Turngraph-At-Least`
 //! (revisions, separated by commas). Told: `X-Turngraph-Consistency`, `-Source` (stores, separated
 //! by commas), `-Lag-Ms` and `-As-Of` of the oldest part (left out where that is not known),
-//! `-Cache`, `-Degraded` with `-Reason`, and `-Revision` after a write.
+//! `-Cache`, `-Degraded` with `-Reason`, and `-Revision` after a write; and what it cost.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -70,6 +70,15 @@ pub(super) fn tell(headers: &mut HeaderMap, about: &About) {
     for (name, value) in optional {
         if let Some(value) = value {
             set(name, value);
+        }
+    }
+    if let Some(cost) = about.cost {
+        for (name, units) in [
+            ("x-turngraph-cost-estimated", cost.estimated),
+            ("x-turngraph-cost-actual", cost.actual),
+            ("x-turngraph-cost-max", cost.max),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(units));
         }
     }
 }
