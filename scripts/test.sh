@@ -90,6 +90,8 @@ part "lints with every feature" cargo clippy --all-targets --all-features --quie
 part "unit and integration tests" cargo test --quiet --no-fail-fast --all-features
 part "cache on Valkey" on_valkey
 part "image and chart" python3 tests/charts/run.py
+part "GraphQL over HTTP audits" ./scripts/http-audit.sh
+part "client libraries" ./scripts/client-tests.sh
 part "playground checks" make --no-print-directory playground-check
 part "browser" env TURNGRAPH_BUILD_FLAGS=--all-features ./scripts/browser-test.sh
 
