@@ -8,7 +8,7 @@ use super::data::{Data, Touched};
 use super::engine::{ResponseParts, note_excess, refusal_error, write_response};
 use super::error::is_retryable;
 use super::freshness::REVISIONS_MAX;
-use super::gateway::{GraphqlRequest, GraphqlResponse, Timing};
+use super::request::{GraphqlRequest, GraphqlResponse, Timing};
 use crate::limits::Excess;
 
 /// Notes where the parts came from that each root field showed.

@@ -7,8 +7,8 @@ use async_graphql::Variables;
 use async_graphql::parser::types::OperationType;
 
 use crate::commands::Commands;
-use crate::domain::{Consistency, Uid};
-use crate::limits::{CostLimits, CostMode, DocumentLimits, Excess};
+use crate::domain::Consistency;
+use crate::limits::{CostLimits, CostMode, Excess};
 use crate::reads::{ReadContext, Reads};
 
 use super::about::{About, Cost};
@@ -24,6 +24,7 @@ use super::error::ErrorCode;
 use super::freshness::Freshness;
 use super::mutation::{Mutation, Outcome};
 use super::query::Query;
+use super::request::{GatewayOptions, GraphqlRequest, GraphqlResponse, Timing};
 
 /// Walks of one operation at most. Every walk but the last finds something to load, one level of
 /// fields further down than the walk before (`forkedFrom { session { forkedFrom … }}` is the
@@ -48,83 +49,6 @@ impl Roots for Schema {
     type Query = Query;
     type Mutation = Mutation;
     type Extra = ErrorCode;
-}
-
-/// A request as the transport understood it.
-#[derive(Debug, Clone)]
-pub struct GraphqlRequest {
-    /// The document.
-    pub query: String,
-    /// Which of its operations.
-    pub operation_name: Option<String>,
-    /// Values of its variables, a JSON object.
-    pub variables: serde_json::Value,
-    /// The account that asks.
-    pub account: Uid,
-    /// Id of the request, repeated in errors and in the log.
-    pub request_id: String,
-    /// Whether mutations are allowed (not by GET).
-    pub mutations: bool,
-    /// What the transport asks for; fields may ask for more.
-    pub freshness: Freshness,
-}
-
-/// What came of a request.
-#[derive(Debug)]
-pub struct GraphqlResponse {
-    /// The response as JSON.
-    pub body: Vec<u8>,
-    /// Whether execution began: if not, the request itself was at fault.
-    pub executed: bool,
-    /// A mutation came where none is allowed.
-    pub mutation_refused: bool,
-    /// A defect of this server ended the request.
-    pub failed: bool,
-    /// How long it took.
-    pub timing: Timing,
-    /// Where `data` is in the body; none where there is no data, or some of it failed.
-    pub(super) data: Option<std::ops::Range<usize>>,
-    /// Where the answer came from, as `extensions.turngraph` of the body says it too.
-    pub about: About,
-}
-
-impl GraphqlResponse {
-    /// The bytes of `data`, where all of it is shown as it is in the store.
-    pub fn shown(&self) -> Option<&[u8]> {
-        self.body.get(self.data.clone()?)
-    }
-}
-
-/// How long the parts of a request took, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timing {
-    /// Until it was known what to load: parsing, validation and plan, unless known already.
-    pub prepare: i64,
-    /// Loading and writing.
-    pub run: i64,
-}
-
-/// What a gateway takes and tells.
-#[derive(Debug, Clone, Copy)]
-pub struct GatewayOptions {
-    /// How large a document may be.
-    pub document: DocumentLimits,
-    /// What an operation may cost by estimate.
-    pub cost: CostLimits,
-    /// Whether the schema is described, and similar names are suggested for unknown ones.
-    pub introspection: bool,
-}
-
-impl Default for GatewayOptions {
-    /// As wide as it can be, and costs are only measured: what a server takes from strangers is for
-    /// its configuration to say.
-    fn default() -> Self {
-        Self {
-            document: DocumentLimits::CEILING,
-            cost: CostLimits::default(),
-            introspection: true,
-        }
-    }
 }
 
 /// The GraphQL schema over reads and commands.

@@ -12,6 +12,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 mod bounds;
+mod sizes;
 
 use crate::limits::{DocumentLimits, Excess};
 
@@ -19,7 +20,8 @@ use super::execute::Roots;
 use super::plan::{OpPlan, Planner};
 use super::slots::variables::{self, Vars};
 use super::slots::{Asked, Slots, bad_input, exceeds, refusal};
-use bounds::{NESTING_MAX, introspects_within_bounds, largest, scan};
+use bounds::{NESTING_MAX, introspects_within_bounds, scan};
+use sizes::largest;
 
 /// Bounds on documents, checked before anything walks them.
 #[derive(Debug, Clone, Copy)]
