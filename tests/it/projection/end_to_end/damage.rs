@@ -3,33 +3,14 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use turngraph::domain::{SystemClock, TurnRole};
-use turngraph::projection::{
-    DualWrite, DualWriteOptions, Quarantine, Verify, VerifyOptions, VerifyReport,
-};
+use turngraph::projection::{DualWrite, DualWriteOptions};
 use turngraph::stores::source::SourceTurn;
 
 use super::feeds::{self, Place};
 use super::workload::Workload;
-use super::{Copies, caught_up, start};
+use super::{Copies, caught_up, start, verify};
 use crate::projection::equal::assert_projected;
-
-async fn verify(place: &Place, copies: &Copies, repair: bool) -> VerifyReport {
-    let store = Arc::clone(&copies.stores[1]);
-    let targets = copies.targets();
-    targets.set_stores([Arc::clone(&store)]);
-    let source = Arc::clone(&place.source);
-    let quarantine = Quarantine::new(Arc::clone(&source), targets, Arc::new(SystemClock));
-    let options = VerifyOptions {
-        repair,
-        settle: super::PATIENCE,
-        ..VerifyOptions::default()
-    };
-    let verify = Verify::new(source, store, quarantine, Arc::new(SystemClock), options);
-    let stop = CancellationToken::new();
-    verify.run(&mut |_| (), &stop).await.unwrap()
-}
 
 /// A turn of each session, with the session.
 async fn turns(place: &Place, role: TurnRole) -> Vec<(String, SourceTurn)> {
@@ -56,7 +37,8 @@ async fn by_other_hands_is_found_and_mended() {
     }
     workload.settle().await;
     caught_up(&place, &copies).await;
-    assert_eq!(verify(&place, &copies, false).await.wrong, 0);
+    let before = verify(&place, &copies.stores[0], false).await;
+    assert_eq!(before.wrong, 0, "{:?}", before.findings);
 
     let (agents, humans) = (
         turns(&place, TurnRole::Agent).await,
@@ -81,7 +63,7 @@ async fn by_other_hands_is_found_and_mended() {
             third.turn.seq
         ),
     ];
-    let keyspace = copies._keyspace.as_ref().unwrap();
+    let keyspace = copies.keyspace.as_ref().unwrap();
     let session = keyspace.session().await;
     for cql in damage {
         session.query_unpaged(cql, ()).await.unwrap();
@@ -89,9 +71,9 @@ async fn by_other_hands_is_found_and_mended() {
     let touched = [one, two, last]
         .into_iter()
         .collect::<std::collections::BTreeSet<_>>();
-    let found = verify(&place, &copies, false).await;
+    let found = verify(&place, &copies.stores[0], false).await;
     assert_eq!(found.wrong, touched.len() as u64, "{:?}", found.findings);
-    let mended = verify(&place, &copies, true).await;
+    let mended = verify(&place, &copies.stores[0], true).await;
     assert_eq!(
         (mended.wrong, mended.quarantined),
         (found.wrong, 0),
@@ -99,7 +81,8 @@ async fn by_other_hands_is_found_and_mended() {
         mended.findings
     );
     caught_up(&place, &copies).await;
-    assert_eq!(verify(&place, &copies, false).await.wrong, 0);
+    let after = verify(&place, &copies.stores[0], false).await;
+    assert_eq!(after.wrong, 0, "{:?}", after.findings);
     running.stop.cancel();
     running.task.await.unwrap().unwrap();
     numbering.abort();

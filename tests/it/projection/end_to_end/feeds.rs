@@ -11,7 +11,7 @@ use turngraph::cdc::{ChangeFeed, FeedError};
 use turngraph::domain::{Position, SystemClock};
 use turngraph::projection::FeedOpener;
 use turngraph::stores::postgres::{PgOptions, PgRecordStore};
-use turngraph::stores::{ProjectionSource, RecordStore};
+use turngraph::stores::{ChangeLog, ProjectionSource, RecordStore};
 
 use super::PATIENCE;
 use crate::support::postgres::Private;
@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) source: Arc<dyn ProjectionSource>,
     pub(super) feeds: Arc<dyn FeedOpener>,
     pub(super) sql: Arc<dyn Sql>,
+    /// The record's own table of changes.
+    pub(super) log: Arc<dyn ChangeLog>,
     /// Whether other programs may insert turns without numbers.
     pub(super) numbers_foreign_turns: bool,
     /// What must outlive the test.
@@ -69,6 +71,11 @@ pub(super) async fn postgres(url: &str) -> Arc<PgRecordStore> {
 
 /// PostgreSQL, by logical replication.
 pub(super) async fn pgoutput() -> Place {
+    pgoutput_at().await.0
+}
+
+/// The same, with the address of the database.
+pub(super) async fn pgoutput_at() -> (Place, String) {
     let server = Private::start(&[]);
     let url = server.migrated().await;
     let options = PgoutputOptions {
@@ -77,12 +84,14 @@ pub(super) async fn pgoutput() -> Place {
     };
     let opener = PgoutputOpener::new(options, Arc::new(SystemClock)).unwrap();
     let record = postgres(&url).await;
-    Place {
+    let place = Place {
         source: Arc::<PgRecordStore>::clone(&record),
+        log: Arc::<PgRecordStore>::clone(&record),
         record,
         feeds: Arc::new(PgoutputFeeds(opener)),
-        sql: Arc::new(PgSql(url)),
+        sql: Arc::new(PgSql(url.clone())),
         numbers_foreign_turns: true,
         _keep: Box::new(server),
-    }
+    };
+    (place, url)
 }

@@ -3,9 +3,14 @@
 //! killed at random places, changes are told twice and out of order. In the end every projection
 //! has exactly what the record has.
 
+mod change_log;
 mod damage;
 mod feeds;
+mod image;
 mod noise;
+mod races;
+mod side;
+mod together;
 mod workload;
 
 use std::sync::Arc;
@@ -16,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use turngraph::cdc::FeedError;
 use turngraph::domain::{Clock, SystemClock};
 use turngraph::projection::{
-    Counters, DualWrite, DualWriteOptions, Projector, ProjectorOptions, Targets, VerifyOptions,
-    Worker, WorkerOptions, WorkerParts,
+    Counters, DualWrite, DualWriteOptions, Projector, ProjectorOptions, Quarantine, Targets,
+    Verify, VerifyOptions, VerifyReport, Worker, WorkerOptions, WorkerParts,
 };
 use turngraph::stores::ProjectionStore;
 use turngraph::stores::cql::{CqlMigrator, CqlOptions, CqlProjection};
@@ -41,7 +46,7 @@ const STEPS: usize = 40;
 struct Copies {
     lww: LwwStore,
     stores: Vec<Arc<dyn ProjectionStore>>,
-    _keyspace: Option<Keyspace>,
+    keyspace: Option<Keyspace>,
 }
 
 impl Copies {
@@ -51,7 +56,7 @@ impl Copies {
         Self {
             lww,
             stores,
-            _keyspace: None,
+            keyspace: None,
         }
     }
 
@@ -74,8 +79,9 @@ impl Copies {
         migrator.up(UpOptions::default()).await.unwrap();
         let cql = CqlProjection::open(&options, 1, clock).await.unwrap();
         let mut copies = Self::in_memory();
-        copies.stores.push(Arc::new(cql));
-        copies._keyspace = Some(keyspace);
+        // The first is the one that dual writes go to.
+        copies.stores.insert(0, Arc::new(cql));
+        copies.keyspace = Some(keyspace);
         copies
     }
 
@@ -89,6 +95,14 @@ impl Copies {
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<Result<(), FeedError>>,
+}
+
+impl Running {
+    /// Ends it as a crash does.
+    async fn kill(&mut self) {
+        self.task.abort();
+        (&mut self.task).await.ok();
+    }
 }
 
 fn start(place: &Place, copies: &Copies) -> Running {
@@ -147,6 +161,23 @@ async fn caught_up(place: &Place, copies: &Copies) {
     waited.unwrap_or_else(|_| panic!("the projector does not reach {position:?}"));
 }
 
+/// Compares one of the copies as an operator does.
+async fn verify(place: &Place, store: &Arc<dyn ProjectionStore>, repair: bool) -> VerifyReport {
+    let targets = Targets::new(None, None, Arc::new(Counters::default()));
+    targets.set_stores([Arc::clone(store)]);
+    let source = Arc::clone(&place.source);
+    let quarantine = Quarantine::new(Arc::clone(&source), targets, Arc::new(SystemClock));
+    let options = VerifyOptions {
+        repair,
+        settle: PATIENCE,
+        ..VerifyOptions::default()
+    };
+    let store = Arc::clone(store);
+    let verify = Verify::new(source, store, quarantine, Arc::new(SystemClock), options);
+    let stop = CancellationToken::new();
+    verify.run(&mut |_| (), &stop).await.unwrap()
+}
+
 async fn ends_as_the_record_is(place: Place, copies: Copies, seed: u64) {
     let dual = DualWrite::new(
         copies.targets(),
@@ -156,12 +187,11 @@ async fn ends_as_the_record_is(place: Place, copies: Copies, seed: u64) {
     let mut workload = Workload::new(&place, Arc::new(dual), seed).await;
     let numbering = workload.keep_numbering();
     for _ in 0..KILLS {
-        let running = start(&place, &copies);
+        let mut running = start(&place, &copies);
         for _ in 0..STEPS {
             workload.step().await;
         }
-        running.task.abort();
-        running.task.await.ok();
+        running.kill().await;
         // The record goes on while nobody projects.
         for _ in 0..STEPS / 4 {
             workload.step().await;
@@ -170,6 +200,15 @@ async fn ends_as_the_record_is(place: Place, copies: Copies, seed: u64) {
     let running = start(&place, &copies);
     workload.settle().await;
     caught_up(&place, &copies).await;
+    for store in &copies.stores {
+        let report = verify(&place, store, false).await;
+        assert_eq!(
+            (report.wrong, report.behind),
+            (0, 0),
+            "{:?}",
+            report.findings
+        );
+    }
     running.stop.cancel();
     running.task.await.unwrap().unwrap();
     numbering.abort();

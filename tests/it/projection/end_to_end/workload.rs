@@ -101,7 +101,12 @@ impl Workload {
     /// A text that is sometimes long enough to be stored apart from its row, and then not told
     /// again by an update of other columns.
     fn text(&mut self) -> String {
-        let words = if self.die(4) == 0 { 1_500 } else { 3 };
+        let words = match self.die(40) {
+            // Longer than what a projection keeps.
+            0 => 9_000,
+            1..=9 => 1_500,
+            _ => 3,
+        };
         let words: Vec<String> = (0..words).map(|_| self.die(1 << 30).to_string()).collect();
         words.join(" ")
     }
@@ -125,11 +130,7 @@ impl Workload {
             (0..=3, turn) => self.append_human(&account, &session, turn).await,
             (4..=7, Some(turn)) => self.append_agent(&account, &session, turn).await,
             (8 | 9, Some(turn)) => self.change_by_command(&account, turn).await,
-            (10, _) => {
-                let title = Some(self.text().chars().take(60).collect());
-                let renamed = self.commands.rename_session(&account, session, title);
-                renamed.await.unwrap();
-            }
+            (10, _) => self.change_session(&account, session).await,
             (11, Some(turn)) => self.fork(&account, &session, turn).await,
             (12 | 13, _) if self.foreign => self.insert_foreign(&session, turns.last()).await,
             (14 | 15, Some(turn)) => self.update_foreign(turn).await,
@@ -140,7 +141,22 @@ impl Workload {
                     format!("update sessions set account_uid = '{to}' where uid = '{session}'");
                 self.sql.run(moved).await;
             }
-            (19, _) if self.die(4) == 0 => self.purge(&session, &turns).await,
+            (19, _) => match self.die(16) {
+                0 | 1 => self.purge(&session, &turns).await,
+                2 | 3 => drop(
+                    self.commands
+                        .purge_session(&account, &session)
+                        .await
+                        .unwrap(),
+                ),
+                4 => {
+                    let erased = self
+                        .commands
+                        .erase_account(&account, account.as_str(), false);
+                    erased.await.unwrap();
+                }
+                _ => self.append_human(&account, &session, turns.get(pick)).await,
+            },
             (_, turn) => self.append_human(&account, &session, turn).await,
         }
     }
@@ -233,6 +249,18 @@ impl Workload {
                 drop(commands.append_steps(account, input, None).await.unwrap());
             }
         }
+    }
+
+    async fn change_session(&mut self, account: &Uid, session: Uid) {
+        let choice = self.die(4);
+        let title = Some(self.text().chars().take(60).collect());
+        let commands = &self.commands;
+        let changed = match choice {
+            0 => commands.delete_session(account, session).await,
+            1 => commands.restore_session(account, session).await,
+            _ => commands.rename_session(account, session, title).await,
+        };
+        changed.unwrap();
     }
 
     async fn fork(&mut self, account: &Uid, session: &Uid, turn: &SourceTurn) {
