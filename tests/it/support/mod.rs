@@ -1,6 +1,7 @@
 //! Helpers of several test modules: servers and stores on scratch data, and rows with the values
 //! that a test does not care about.
 
+pub(crate) mod authority;
 pub(crate) mod cassandra;
 #[cfg(feature = "kafka")]
 pub(crate) mod debezium;

@@ -8,4 +8,5 @@ mod resume;
 mod schema;
 mod setup;
 mod slots;
+mod tls;
 mod workload;

@@ -15,6 +15,7 @@ use turngraph::stores::postgres::PgMigrator;
 
 use super::unprivileged_account;
 use super::{as_account, find_binaries, run, scratch_directory_of, socket_directory};
+use crate::support::authority::Identity;
 use crate::support::process::{Process, free_port};
 
 /// What every private server is started with; the test's settings come behind.
@@ -101,6 +102,25 @@ impl Private {
         let mut command = Command::new(self.binaries.join("pg_isready"));
         command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.status().unwrap().success()
+    }
+
+    /// Starts it again with TLS and this certificate.
+    pub(crate) fn present(&mut self, identity: &Identity) {
+        use std::os::unix::fs::PermissionsExt;
+        self.stop();
+        for (name, text) in [
+            ("server.crt", &identity.certificate),
+            ("server.key", &identity.key),
+        ] {
+            let file = self.scratch.join("data").join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some(account) = self.account {
+                run(Command::new("chown").arg(account).arg(&file));
+            }
+        }
+        self.set("ssl=on");
+        self.start_again();
     }
 
     /// Sets a parameter for the next start, e.g. `max_slot_wal_keep_size=1MB`.
