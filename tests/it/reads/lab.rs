@@ -27,7 +27,7 @@ pub(super) struct Lab {
     pub(super) projection: Arc<FakeProjection>,
     pub(super) cache: Arc<FakeCache>,
     pub(super) clock: Arc<ManualClock>,
-    _kept: SqliteFixture,
+    pub(super) kept: SqliteFixture,
 }
 
 /// What a read of a conversation came to, in words.
@@ -73,7 +73,7 @@ impl Lab {
             projection,
             cache,
             clock,
-            _kept: kept,
+            kept,
         };
         lab.reached(0, lab.clock.now());
         lab

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bodies;
+mod cassandra;
 mod fakes;
 mod fills;
 mod freshness;
