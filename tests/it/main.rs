@@ -7,6 +7,7 @@
 
 mod cdc;
 mod commands;
+mod failure_cases;
 mod graphql;
 mod program;
 mod projection;
