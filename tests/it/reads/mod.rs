@@ -12,3 +12,4 @@ mod lists;
 mod outages;
 mod routes;
 mod stale;
+mod storm;
