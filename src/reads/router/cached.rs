@@ -47,7 +47,7 @@ impl Pass<'_> {
                     Age::Young => {
                         hits += 1;
                         let as_of = told.as_ref().map_or(hot.as_of, |w| hot.as_of.max(w.as_of));
-                        let origin = self.from_cache(as_of);
+                        let origin = self.cache_origin(as_of);
                         self.hit(uid, hot, generation, (origin, unreached));
                     }
                     Age::Stale if self.ctx.revisions().is_empty() => {
@@ -66,7 +66,7 @@ impl Pass<'_> {
         self.ctx.count_cache(hits, all - hits);
     }
 
-    fn from_cache(&self, as_of: Timestamp) -> Origin {
+    fn cache_origin(&self, as_of: Timestamp) -> Origin {
         let now = self.reads.clock.now();
         Origin::new(self.reads.stores.cache_kind, Some(as_of), now)
     }
@@ -83,7 +83,7 @@ impl Pass<'_> {
     fn hit_stale(&mut self, uid: Uid, hot: Arc<HotSession>, generation: Generation) {
         let origin = Origin {
             stale: true,
-            ..self.from_cache(hot.as_of)
+            ..self.cache_origin(hot.as_of)
         };
         self.answer_hot(&uid, &hot, origin);
         let renewal = self.reads.renewals.begin(&uid);
