@@ -3,6 +3,7 @@
 pub mod copies;
 mod examples;
 pub mod feeds;
+mod indexes;
 mod layouts;
 pub mod route;
 pub mod served;

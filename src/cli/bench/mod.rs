@@ -1,4 +1,4 @@
-//! `turngraph bench layouts`: measurements on real servers that docs speak of.
+//! `turngraph bench layouts|indexes`: measurements on real servers that docs speak of.
 
 use clap::{Args, Subcommand};
 
@@ -12,6 +12,10 @@ pub(super) enum BenchCommand {
     /// into the keyspace of --cql with `_layouts` behind its name, and into --record: use a scratch
     /// database.
     Layouts(LayoutsArgs),
+    /// Measure each index of a PostgreSQL record store with and without: its read, bytes of log a
+    /// row, size. Fills --record with generated rows: use an empty scratch database, migrated, on a
+    /// server with full_page_writes off.
+    Indexes(IndexesArgs),
 }
 
 /// Options of `bench layouts`.
@@ -26,17 +30,43 @@ pub(super) struct LayoutsArgs {
     repeats: usize,
 }
 
+/// Options of `bench indexes`.
+#[derive(Args)]
+pub(super) struct IndexesArgs {
+    /// Sessions to generate, each with ten turns and 15 steps.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    sessions: u32,
+    /// Reads for each figure; slow ones get fewer.
+    #[arg(long, value_name = "N", default_value_t = 101)]
+    repeats: usize,
+}
+
 pub(super) async fn run(
     command: BenchCommand,
     settings: &Settings,
     json: bool,
 ) -> anyhow::Result<u8> {
-    let BenchCommand::Layouts(args) = command;
-    let report = App::compare_layouts(settings, args.turns, args.repeats).await?;
-    if json {
-        output::json(&report)?;
-    } else {
-        output::text(&report.to_string())?;
+    match command {
+        BenchCommand::Layouts(args) => {
+            let report = App::compare_layouts(settings, args.turns, args.repeats).await?;
+            reported(&report, json)?;
+        }
+        BenchCommand::Indexes(args) => {
+            let report = App::measure_indexes(settings, args.sessions, args.repeats).await?;
+            reported(&report, json)?;
+        }
     }
     Ok(0)
+}
+
+fn reported(
+    report: &(impl serde::Serialize + std::fmt::Display),
+    json: bool,
+) -> anyhow::Result<()> {
+    if json {
+        output::json(report)
+    } else {
+        Ok(output::text(&report.to_string())?)
+    }
 }
