@@ -42,7 +42,7 @@ as_server() { if [ "$(id -u)" = 0 ]; then runuser -u nobody -- "$@"; else "$@"; 
 start_postgres() {
   local settings="" setting
   for setting in "$@"; do settings="$settings -c $setting"; done
-  pg_bin=$(dirname "$(command -v postgres || ls /usr/lib/postgresql/*/bin/postgres | tail -n 1)")
+  pg_bin=$(dirname "$(readlink -f "$(command -v postgres || ls /usr/lib/postgresql/*/bin/postgres | tail -n 1)")")
   pg_port=$(free_port)
   install -d -m 777 "$scratch/pg.parent"
   as_server "$pg_bin/initdb" -D "$scratch/pg.parent/pg" -U bench --auth=trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null

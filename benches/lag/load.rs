@@ -2,7 +2,7 @@
 //!
 //! An exchange is a human turn, an agent turn and five steps (seven inserted rows) and the new
 //! `next_seq` of its session; a session gets ten, then another is begun. Addresses are given as
-//! turngraph's own commands give them. Some exchanges share a transaction at high rates, so that
+//! turngraph's own commands give them. Sessions belong to 1,024 accounts. Some exchanges share a transaction at high rates, so that
 //! four connections commit at most 200 times a second together.
 
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ const BATCH_MAX: usize = 100;
 
 const SESSIONS: &str = "insert into sessions \
     (uid, account_uid, title, created_at, last_activity_at, next_seq) \
-    select u, 'bench-lag', 'under load', clock_timestamp(), clock_timestamp(), 0 \
+    select u, 'bench-' || (hashtext(u) & 1023), 'under load', clock_timestamp(), clock_timestamp(), 0 \
     from unnest($1::text[]) u";
 const HUMANS: &str = "insert into human_turns \
     (uid, session_uid, parent_uid, active_child, prompt, created_at, seq) \

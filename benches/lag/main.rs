@@ -132,7 +132,7 @@ impl Bench {
         let (cpu, begun) = (self.watched.ticks()?, Instant::now());
         let written = self.steady(rate, seconds).await?;
         let took = begun.elapsed().as_secs_f64();
-        let shares = shares(&cpu, &self.watched.ticks()?, took);
+        let shares = shares(&cpu, &self.watched.ticks()?, took, written.rows);
         // What is under way belongs to the figures, too.
         while self.reached.behind() > Duration::ZERO {
             anyhow::ensure!(
@@ -151,7 +151,7 @@ impl Bench {
         );
         println!("  readable, p50/p99/max: {}", seen.readable);
         println!("  known by the watermark: {}", seen.known);
-        println!("  CPU, of one core: {shares}");
+        println!("  CPU of one core (and of a row): {shares}");
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Bench {
         let cpu = self.watched.ticks()?;
         let took = self.fresh().await?.as_secs_f64();
         let rows = self.reached.take().rows;
-        let shares = shares(&cpu, &self.watched.ticks()?, took);
+        let shares = shares(&cpu, &self.watched.ticks()?, took, rows);
         enough.cancel();
         let meanwhile = going_on.await??;
         println!(
@@ -195,7 +195,7 @@ impl Bench {
             meanwhile.rows,
             rows as f64 / took,
         );
-        println!("  CPU, of one core: {shares}");
+        println!("  CPU of one core (and of a row): {shares}");
         Ok(projector)
     }
 }

@@ -84,16 +84,21 @@ impl Stat {
     }
 }
 
-/// Shares of one core in per cent, by name.
-pub(crate) fn shares(before: &Ticks, after: &Ticks, seconds: f64) -> String {
+/// Shares of one core in per cent and microseconds a row, by name; then the load of the machine,
+/// since other work on it makes everything late and nothing cheaper.
+pub(crate) fn shares(before: &Ticks, after: &Ticks, seconds: f64, rows: usize) -> String {
     let mut names: Vec<&String> = after.keys().collect();
     names.sort();
     let share = |name: &String| {
-        let ticks = after[name].saturating_sub(before.get(name).copied().unwrap_or(0));
+        let ticks = after[name].saturating_sub(before.get(name).copied().unwrap_or(0)) as f64;
         // The kernel counts in hundredths of a second on every platform that we build for.
-        format!("{name} {:.0} %", ticks as f64 / seconds)
+        let (share, of_row) = (ticks / seconds, ticks * 10_000.0 / rows as f64);
+        format!("{name} {share:.0} % ({of_row:.0} µs)")
     };
-    names.into_iter().map(share).collect::<Vec<_>>().join(", ")
+    let shares = names.into_iter().map(share).collect::<Vec<_>>().join(", ");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!("{shares}; load average {load}")
 }
 
 /// A running `turngraph project`; it ends with this value.
