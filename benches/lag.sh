@@ -10,9 +10,12 @@ cd "$(dirname "$0")/.."
 # shellcheck source=benches/servers.sh
 . benches/servers.sh
 
-cargo build --release --quiet --features kafka --bin turngraph --bench lag
-turngraph=target/release/turngraph
-lag=$(ls -t target/release/deps/lag-* | grep -v '\.d$' | head -n 1)
+# TURNGRAPH and LAG name programs that are built already.
+if [ -z "${LAG:-}" ]; then
+  cargo build --release --quiet --features kafka --bin turngraph --bench lag
+  LAG=$(ls -t target/release/deps/lag-* | grep -v '\.d$' | head -n 1) TURNGRAPH=target/release/turngraph
+fi
+turngraph=${TURNGRAPH:-target/release/turngraph} lag=$LAG
 
 [ $# -gt 0 ] || set -- pgoutput kafka
 start_postgres wal_level=logical max_wal_size=4GB max_connections=50

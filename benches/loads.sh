@@ -7,9 +7,12 @@ cd "$(dirname "$0")/.."
 # shellcheck source=benches/servers.sh
 . benches/servers.sh
 
-cargo build --release --quiet --features kafka --bin turngraph --bench loads
-turngraph=target/release/turngraph
-loads=$(ls -t target/release/deps/loads-* | grep -v '\.d$' | head -n 1)
+# TURNGRAPH and LOADS name programs that are built already.
+if [ -z "${LOADS:-}" ]; then
+  cargo build --release --quiet --features kafka --bin turngraph --bench loads
+  LOADS=$(ls -t target/release/deps/loads-* | grep -v '\.d$' | head -n 1) TURNGRAPH=target/release/turngraph
+fi
+turngraph=${TURNGRAPH:-target/release/turngraph} loads=$LOADS
 
 start_postgres wal_level=logical shared_preload_libraries=pg_stat_statements
 start_cassandra

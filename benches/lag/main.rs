@@ -173,7 +173,9 @@ impl Bench {
             backlog.rows
         );
         // A backlog that was written in no time has to grow old first.
-        tokio::time::sleep(FRESH.saturating_sub(begun.elapsed())).await;
+        while self.reached.behind() < FRESH {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.reached.take();
         let enough = CancellationToken::new();
         let (url, reached, ended) = (self.url.clone(), Arc::clone(&self.reached), enough.clone());

@@ -94,7 +94,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         index: "turngraph_sessions_pending",
         columns: "sessions (account_uid) where last_activity_at is null",
-        read: Read::Statement(reads::SESSIONS_BY_ACTIVITY_DESC, ACTIVITY),
+        read: Read::Statement(numbering::NUMBER_SESSIONS, "(100)"),
         insert: NEW_SESSIONS,
     },
     Case {

@@ -9,9 +9,11 @@ mod cases;
 mod data;
 mod report;
 
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use self::cases::{CASES, Case, Read};
 pub use self::report::{IndexReport, IndexesReport};
@@ -39,7 +41,9 @@ pub struct IndexesPlan {
 
 /// Fills the database at `url` and measures every index. Refused where there are sessions already.
 pub async fn measure(url: &str, plan: IndexesPlan) -> StoreResult<IndexesReport> {
-    let connect = PgConnection::connect(url).await;
+    let options = PgConnectOptions::from_str(url).map_err(|error| failed("connect", error))?;
+    // That a statement is slow without its index is what is measured.
+    let connect = options.disable_statement_logging().connect().await;
     let mut connection = connect.map_err(|error| failed("connect", error))?;
     let it = &mut connection;
     run(it, super::CONNECTION_SETTINGS).await?;
