@@ -27,8 +27,8 @@ psql -d bench -c 'vacuum analyze'
 "$turngraph" project --record "$record" --cql "$cql" --listen 127.0.0.1:0 --log-level warn 2>"$scratch/project.log" &
 projector=$!
 servers+=("$projector")
-until "$turngraph" verify --record "$record" --cql "$cql" 2>/dev/null | grep -q ': 0 wrong.* 0 rows not reached yet$'; do
-  kill -0 "$projector" || { cat "$scratch/project.log" >&2; exit 1; }
+until "$turngraph" rebuild --record "$record" --cql "$cql" >"$scratch/rebuild.log" 2>&1; do
+  kill -0 "$projector" || { cat "$scratch/project.log" "$scratch/rebuild.log" >&2; exit 1; }
   sleep 1
 done
 kill "$projector" && wait "$projector" || true
