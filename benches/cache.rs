@@ -7,7 +7,7 @@
 //! - `cache --loads-from RECORD_URL --redis REDIS_URL --turns N --loads N`: a whole conversation, as
 //!   `conversation --prepare` wrote it, from the record store, Redis and the process.
 //!
-//! `benches/run.sh` calls it; README.md has the figures.
+//! `benches/gateway.sh` calls it; README.md has the figures.
 
 #[expect(dead_code, reason = "this benchmark issues no commands")]
 mod measure;

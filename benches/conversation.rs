@@ -2,7 +2,7 @@
 //!
 //! `conversation --record URL --prepare TURNS` writes a conversation of that many turns; with
 //! `--turns TURNS --loads N` it is loaded N times. Prints what each load cost: CPU of this
-//! process, statements on PostgreSQL, bytes. `benches/run.sh` calls it, also under callgrind: the
+//! process, statements on PostgreSQL, bytes. `benches/gateway.sh` calls it, also under callgrind: the
 //! instructions per load are those of 120 loads less those of 20, by 100, so that start-up and
 //! the first, unprepared loads do not count.
 
