@@ -73,7 +73,8 @@ impl Gateway {
     /// The same with other limits.
     #[must_use]
     pub fn with(mut self, options: GatewayOptions) -> Self {
-        self.introspection = introspection(options);
+        let (bounds, described) = (bounds(&options), options.introspection);
+        self.introspection = self.introspection.with(bounds, described);
         self.cost = options.cost;
         self
     }
@@ -280,13 +281,16 @@ pub fn sdl() -> String {
 }
 
 fn introspection(options: GatewayOptions) -> Introspection<Schema> {
-    let bounds = DocumentBounds {
+    Introspection::new(bounds(&options), options.introspection)
+}
+
+fn bounds(options: &GatewayOptions) -> DocumentBounds {
+    DocumentBounds {
         limits: options.document,
         selections_max: 5_000,
         cached_max: 1_000,
         cached_bytes_max: 4 * 1024 * 1024,
-    };
-    Introspection::new(bounds, options.introspection)
+    }
 }
 
 fn is_mutation(document: &Document<Schema>, request: &GraphqlRequest) -> bool {

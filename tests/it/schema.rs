@@ -163,6 +163,11 @@ fn fields_of(schema: &Schema, name: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether a text looks as codes do: capitals with at least one underscore.
+fn is_code(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+}
+
 /// Every text that the sources set as a code, found by how codes are set.
 fn codes_in_sources() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
@@ -174,21 +179,29 @@ fn codes_in_sources() -> BTreeSet<String> {
                 folders.push(path);
                 continue;
             }
-            if !path.components().any(|c| {
-                ["graphql", "http"]
-                    .iter()
-                    .any(|layer| c.as_os_str() == *layer)
-            }) {
+            // Relative: the checkout itself may lie in a folder of one of these names.
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+            if !["src/graphql", "src/http"]
+                .iter()
+                .any(|it| name.starts_with(it))
+            {
                 continue;
             }
             let Ok(source) = std::fs::read_to_string(&path) else {
                 continue;
             };
+            let only_codes = ["src/http/api", "src/graphql/engine/document.rs"];
+            if only_codes.iter().any(|it| name.starts_with(it)) {
+                let texts = source.split('"').skip(1).step_by(2);
+                codes.extend(texts.filter(|it| is_code(it)).map(str::to_owned));
+            }
             for setter in [
                 "code: \"",
                 "\"code\", \"",
                 "\"code\": \"",
                 "refusal(\"",
+                "refusal_error(\"",
+                "exceeds(\"",
                 "set_code(e, \"",
                 "set_code(&mut error, \"",
                 ".fail(\"",

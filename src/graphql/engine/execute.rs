@@ -107,6 +107,17 @@ impl<R: Roots> Introspection<R> {
         }
     }
 
+    /// The same with other bounds; what is built for a schema is kept where it stays as it is.
+    pub(crate) fn with(self, bounds: DocumentBounds, described: bool) -> Self {
+        if described != self.described {
+            return Self::new(bounds, described);
+        }
+        Self {
+            documents: Documents::new(bounds),
+            ..self
+        }
+    }
+
     /// The schema definition, with `@specifiedBy`.
     pub(crate) fn sdl(&self) -> String {
         use async_graphql::SDLExportOptions;
@@ -191,9 +202,13 @@ impl<R: Roots> Introspection<R> {
         let response = self.schema.execute(request).await;
         if !response.errors.is_empty() {
             let mut errors = response.errors;
-            errors
-                .iter_mut()
-                .for_each(|e| set_code(e, "GRAPHQL_VALIDATION_FAILED"));
+            for error in &mut errors {
+                set_code(error, "GRAPHQL_VALIDATION_FAILED");
+                // Turned off, async-graphql still suggests arguments of directives.
+                if let Some(at) = error.message.find(SUGGESTION).filter(|_| !self.described) {
+                    error.message.truncate(at);
+                }
+            }
             return Err(errors);
         }
         let Value::Object(fields) = response.data else {
@@ -206,6 +221,9 @@ impl<R: Roots> Introspection<R> {
             .collect())
     }
 }
+
+/// How async-graphql begins to suggest similar names.
+const SUGGESTION: &str = " Did you mean";
 
 /// Whether introspection fields are to be answered, or the document only validated.
 struct Introspect(bool);

@@ -285,6 +285,7 @@ async fn a_server_for_strangers_describes_nothing_and_suggests_nothing() {
         "{session(uidd:\"x\"){uid}}",
         "{node(id:\"x\"){...on Sesion{uid}}}",
         "{viewer @includ(if:true){uid}}",
+        "{viewer @include(iff:true){uid}}",
         "{sessions(orderBy:TITEL){nodes{uid}}}",
     ] {
         let refused = answer(post(&server, &json!({ "query": query }))).await;
