@@ -15,5 +15,5 @@ echo "$(nproc) cores, $(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminf
 for name in "$@"; do
   echo
   echo "#### $name"
-  "benches/$name.sh"
+  if [ -x "benches/$name.sh" ]; then "benches/$name.sh"; else echo "there is no benches/$name.sh"; fi
 done
