@@ -5,13 +5,16 @@ mod examples;
 pub mod feeds;
 mod indexes;
 mod layouts;
+pub mod meters;
+mod readiness;
 pub mod route;
 pub mod served;
+
+pub use readiness::StoreReadiness;
 
 use std::sync::Arc;
 
 use anyhow::Context;
-use async_trait::async_trait;
 
 use self::copies::Copies;
 use self::feeds::Feeds;
@@ -21,7 +24,7 @@ use crate::commands::{Commands, CommitListener};
 use crate::config::{Config, RecordUrl};
 use crate::domain::{Clock, SystemClock, Uid, UidSource, UuidV7Source};
 use crate::graphql::Gateway;
-use crate::http::{self, Dependency, DependencyState, Readiness};
+use crate::http;
 use crate::lifecycle::Lifecycle;
 use crate::reads::{ReadSettings, Reads, Replica};
 use crate::stores::cql::CqlMigrator;
@@ -220,6 +223,7 @@ impl App {
         }
         let reads = Arc::new(reads);
         copies.spawn_followers(lifecycle);
+        meters::follow_reads(Arc::clone(&reads), lifecycle);
         let (following, stop) = (Arc::clone(&reads), lifecycle.stopping());
         lifecycle.spawn(async move {
             tokio::select! {
@@ -267,37 +271,6 @@ impl App {
     pub async fn feeds(&self, config: &Config) -> anyhow::Result<Feeds> {
         let log = Arc::clone(&self.log);
         Feeds::of(config, log, Arc::clone(&self.clock)).await
-    }
-}
-
-/// Readiness of the stores of an app.
-pub struct StoreReadiness(pub Arc<dyn RecordStore>);
-
-#[async_trait]
-impl Readiness for StoreReadiness {
-    async fn dependencies(&self) -> Vec<Dependency> {
-        let asked = tokio::time::timeout(std::time::Duration::from_secs(2), self.0.health()).await;
-        let (state, detail) = match asked {
-            Ok(Ok(health)) if health.schema_version == health.schema_expected => {
-                (DependencyState::Up, health.engine)
-            }
-            Ok(Ok(health)) => (
-                DependencyState::Down,
-                format!(
-                    "schema {}, expected {}",
-                    health.schema_version, health.schema_expected
-                ),
-            ),
-            // The error may name hosts and paths, which health answers do not show to everyone.
-            Ok(Err(error)) => (DependencyState::Down, format!("{:?}", error.kind)),
-            Err(_) => (DependencyState::Down, "no answer within 2 s".into()),
-        };
-        vec![Dependency {
-            role: "record",
-            kind: self.0.kind().name(),
-            state,
-            detail,
-        }]
     }
 }
 

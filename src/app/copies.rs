@@ -2,7 +2,6 @@
 //! from the configuration, and what keeps them up to date.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -21,10 +20,7 @@ use crate::stores::cache::random::Random;
 use crate::stores::cql::CqlOptions;
 use crate::stores::memory::{MemoryCache, MemoryOptions};
 use crate::stores::redis::{RedisCache, RedisOptions};
-use crate::stores::{ProjectionStore, SessionCache};
-
-/// How often counters are copied into the process' metrics.
-const METRICS_EVERY: Duration = Duration::from_secs(1);
+use crate::stores::{ProjectionStore, SessionCache, StoreKind};
 
 /// Projections and cache of an installation; all may be missing.
 pub struct Copies {
@@ -86,7 +82,11 @@ impl Copies {
     }
 
     /// What keeps the copies up to date from the change feed.
-    pub fn worker(&self, app: &App, feeds: Arc<Feeds>) -> Worker {
+    pub fn worker(&self, app: &App, config: &Config, feeds: Arc<Feeds>) -> Worker {
+        let options = WorkerOptions {
+            verify_every: Some(config.hybrid.verify_every).filter(|every| !every.is_zero()),
+            ..WorkerOptions::default()
+        };
         let generations = self.projection.as_ref().map(|(generations, _)| {
             let generations: Arc<dyn Generations> = Arc::<CqlGenerations>::clone(generations);
             generations
@@ -105,9 +105,17 @@ impl Copies {
             projector,
             feeds,
             generations,
+            stores: self.kinds(),
             clock: Arc::clone(&app.clock),
         };
-        Worker::new(parts, WorkerOptions::default())
+        Worker::new(parts, options)
+    }
+
+    /// Kinds of the stores with copies.
+    pub fn kinds(&self) -> Vec<StoreKind> {
+        let projection = self.projection.as_ref().map(|_| StoreKind::Cql);
+        let cache = self.cache.as_ref().map(|(_, kind)| *kind);
+        projection.into_iter().chain(cache).collect()
     }
 
     /// What compares the projections that are read with the record store; none without projections.
@@ -137,22 +145,6 @@ impl Copies {
             clock(),
             options,
         )))
-    }
-
-    /// Shows what was done to the copies as metrics, until the process stops.
-    pub fn spawn_metrics(&self, lifecycle: &Lifecycle) {
-        let (counters, stop) = (Arc::clone(&self.counters), lifecycle.stopping());
-        lifecycle.spawn(async move {
-            loop {
-                for (name, value) in counters.values() {
-                    metrics::counter!("turngraph_projection_total", "what" => name).absolute(value);
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(METRICS_EVERY) => {}
-                }
-            }
-        });
     }
 
     /// Follows switches of the projections until the process stops.

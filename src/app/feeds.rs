@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::cdc::change_log::ChangeLogFeed;
-use crate::cdc::postgres::{PgoutputOpener, PgoutputOptions, is_logical};
+use crate::cdc::postgres::{
+    PgoutputOpener, PgoutputOptions, SlotStatus, check, is_logical, refusal,
+};
 use crate::cdc::{ChangeFeed, FeedError};
 use crate::config::{Config, FeedSource, RecordUrl};
 use crate::domain::{Clock, Position};
@@ -14,13 +17,13 @@ use crate::stores::ChangeLog;
 
 /// Opens the feed of an installation.
 pub enum Feeds {
-    /// PostgreSQL's logical replication.
-    Pgoutput(PgoutputOpener),
+    /// PostgreSQL's logical replication; the table of changes is switched off where it was on.
+    Pgoutput(PgoutputOpener, Arc<dyn ChangeLog>),
     /// The record store's own table of changes.
     ChangeLog(Arc<dyn ChangeLog>),
     /// A Debezium connector and Kafka.
     #[cfg(feature = "kafka")]
-    Kafka(crate::cdc::debezium::KafkaOpener),
+    Kafka(crate::cdc::debezium::KafkaOpener, Arc<dyn ChangeLog>),
 }
 
 impl Feeds {
@@ -40,19 +43,30 @@ impl Feeds {
                 if source == FeedSource::Auto && !is_logical(&options).await? {
                     return Ok(Self::ChangeLog(log));
                 }
-                Ok(Self::Pgoutput(PgoutputOpener::new(options, clock)?))
+                if let Some(refusal) = refusal(&check(&options).await?) {
+                    return Err(refusal.into());
+                }
+                Ok(Self::Pgoutput(PgoutputOpener::new(options, clock)?, log))
             }
             (_, FeedSource::Auto | FeedSource::ChangeLog) => Ok(Self::ChangeLog(log)),
+        }
+    }
+
+    /// The state of the slot that the feed reads, as it is looked at; none where there is no slot.
+    pub fn slot(&self) -> Option<watch::Receiver<Option<SlotStatus>>> {
+        match self {
+            Self::Pgoutput(opener, _) => Some(opener.slot()),
+            _ => None,
         }
     }
 
     /// The name of the feed.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Pgoutput(_) => FeedSource::Pgoutput.name(),
+            Self::Pgoutput(..) => FeedSource::Pgoutput.name(),
             Self::ChangeLog(_) => FeedSource::ChangeLog.name(),
             #[cfg(feature = "kafka")]
-            Self::Kafka(_) => FeedSource::Kafka.name(),
+            Self::Kafka(..) => FeedSource::Kafka.name(),
         }
     }
 }
@@ -80,7 +94,7 @@ async fn kafka(
     // The topic's positions are those of this record store, or the connector reads another one.
     let store = log.position().await?.store;
     let options = KafkaOptions::url(url.expose(), store)?;
-    Ok(Feeds::Kafka(KafkaOpener::new(options, clock)))
+    Ok(Feeds::Kafka(KafkaOpener::new(options, clock), log))
 }
 
 #[cfg(not(feature = "kafka"))]
@@ -103,10 +117,26 @@ impl FeedOpener for Feeds {
         anew: bool,
     ) -> Result<Box<dyn ChangeFeed>, FeedError> {
         match self {
-            Self::Pgoutput(opener) => Ok(Box::new(opener.open(resume_from, anew).await?)),
+            Self::Pgoutput(opener, log) => {
+                let feed = opener.open(resume_from, anew).await?;
+                switch_off(&**log).await;
+                Ok(Box::new(feed))
+            }
             Self::ChangeLog(log) => Ok(Box::new(ChangeLogFeed::open(Arc::clone(log)).await?)),
             #[cfg(feature = "kafka")]
-            Self::Kafka(opener) => Ok(Box::new(opener.open(resume_from, anew).await?)),
+            Self::Kafka(opener, log) => {
+                let feed = opener.open(resume_from, anew).await?;
+                switch_off(&**log).await;
+                Ok(Box::new(feed))
+            }
         }
+    }
+}
+
+/// A table of changes that nobody reads would grow for ever. This is done by the one worker that
+/// has the lease, once its own feed is open; where it fails, the feed is none the worse.
+async fn switch_off(log: &dyn ChangeLog) {
+    if let Err(error) = log.log_off().await {
+        tracing::warn!(%error, "the table of changes, which this feed does not need, stays on");
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Clock, SessionRow, Timestamp, Uid, Watermark};
 use crate::projection::Generations;
-use crate::stores::cql::{CqlCatalog, CqlOptions, CqlProjection};
+use crate::stores::cql::{CqlCatalog, CqlOptions, CqlProjection, Generation, GenerationState};
 use crate::stores::projection::{
     BodyPart, ListedSession, ProjectedBodies, ProjectedSession, Write,
 };
@@ -66,6 +66,16 @@ impl Generations for CqlGenerations {
 
     async fn building(&self) -> StoreResult<Option<i32>> {
         self.catalog().await?.building().await
+    }
+
+    async fn retired(&self) -> StoreResult<Vec<i32>> {
+        let all = self.catalog().await?.generations().await?;
+        let retired = |g: &Generation| g.state == GenerationState::Retired;
+        Ok(all
+            .iter()
+            .filter(|g| retired(g))
+            .map(|g| g.number)
+            .collect())
     }
 
     async fn start(&self) -> StoreResult<i32> {

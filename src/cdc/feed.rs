@@ -92,6 +92,12 @@ pub trait ChangeFeed: Send {
     /// Identity of the record store whose positions these are, see `Position::store`.
     fn store(&self) -> &str;
 
+    /// Why copies may hold what the record store does not, although the feed misses nothing: then
+    /// they are to be compared. None where there is no such reason.
+    fn doubt(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The next event; waits for it. Nothing is lost when the future is dropped.
     async fn next(&mut self) -> Result<FeedEvent, FeedError>;
 

@@ -3,6 +3,7 @@
 //! defect, 73 cannot create, 78 configuration.
 
 use super::output::OutputError;
+use crate::cdc::{FeedError, FeedErrorKind};
 use crate::config::ConfigError;
 use crate::http::ManifestError;
 use crate::stores::{StoreError, StoreErrorKind};
@@ -51,6 +52,12 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
                 StoreErrorKind::Schema => 78,
                 StoreErrorKind::Corrupt => 65,
                 StoreErrorKind::Bug => 70,
+            };
+        }
+        if let Some(feed) = cause.downcast_ref::<FeedError>() {
+            return match feed.kind {
+                FeedErrorKind::Setup => 78,
+                FeedErrorKind::Retry | FeedErrorKind::Gap => 69,
             };
         }
         if cause.is::<std::io::Error>() {

@@ -5,11 +5,12 @@ mod http_options;
 use std::sync::Arc;
 
 use crate::app::copies::{Copies, run_worker};
-use crate::app::{self, App, StoreReadiness};
+use crate::app::{self, App, StoreReadiness, meters};
 use crate::config::Config;
 use crate::graphql::GatewayOptions;
 use crate::http::{AccountRule, HttpState, metrics_routes, router};
 use crate::lifecycle::{self, Lifecycle};
+use crate::projection::Worker;
 use crate::telemetry::Metrics;
 
 use self::http_options::http_options;
@@ -43,8 +44,21 @@ pub(super) async fn serve(
         cost: config.api.cost,
         introspection: config.api.introspection.is_on(start.development),
     });
+    // Copies that only this process has are kept by it alone.
+    let mut worker = None;
+    if copies.any() && (start.with_projector || copies.private()) {
+        let feeds = Arc::new(app.feeds(config).await?);
+        let slot = feeds.slot();
+        let work = copies.worker(&app, config, feeds);
+        meters::follow_worker(&work, slot, &app, &lifecycle);
+        worker = Some(work);
+    }
     let state = HttpState {
-        readiness: Arc::new(StoreReadiness(Arc::clone(&app.record))),
+        readiness: Arc::new(StoreReadiness::new(
+            &app,
+            &copies,
+            worker.as_ref().map(Worker::state),
+        )),
         account: start.account,
         request_ids: Arc::clone(&app.uids),
         clock: Arc::clone(&app.clock),
@@ -53,13 +67,8 @@ pub(super) async fn serve(
         gateway: Arc::new(gateway),
     };
     app.spawn_numberer(&lifecycle);
-    copies.spawn_metrics(&lifecycle);
-    // Copies that only this process has are kept by it alone.
-    let mut worker = None;
-    if copies.any() && (start.with_projector || copies.private()) {
-        let work = copies.worker(&app, Arc::new(app.feeds(config).await?));
-        worker = Some(tokio::spawn(run_worker(work, lifecycle.stopping())));
-    }
+    meters::follow_copies(Arc::clone(&copies.counters), &lifecycle);
+    let worker = worker.map(|work| tokio::spawn(run_worker(work, lifecycle.stopping())));
     let metrics = Metrics::install();
     let routes = router(state).merge(metrics_routes(move || metrics.render()));
     started(address);

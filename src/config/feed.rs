@@ -97,6 +97,9 @@ pub struct HybridConfig {
     pub kafka: Option<StoreUrl>,
     /// How long a mutation waits for its dual write at most; zero turns dual writes off.
     pub dual_write_budget: Duration,
+    /// How often the worker compares the whole projection with the record store and mends it;
+    /// zero: only when there is a reason.
+    pub verify_every: Duration,
     /// Share of EVENTUAL reads that projections answer, in per cent, until it is set otherwise
     /// while running (`turngraph route`).
     pub cql_share: u8,

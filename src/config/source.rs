@@ -41,6 +41,7 @@ const SETTINGS: &[Setting] = &[
     setting("feed_slot", "", "turngraph"),
     setting("kafka", "", ""),
     setting("dual_write_budget", "", "30ms"),
+    setting("verify_every", "", "24h"),
     setting("cql_share", "", "100"),
     setting("shadow_reads", "", "0.1"),
     setting("public_without_auth", "", "false"),
@@ -175,6 +176,7 @@ pub fn load(
             feed_slot: found.get("feed_slot", feed::slot_name)?,
             kafka: found.url("kafka", &["kafka"], "kafka://HOST:PORT/TOPIC")?,
             dual_write_budget: found.get("dual_write_budget", duration)?,
+            verify_every: found.get("verify_every", duration)?,
             cql_share: found.get("cql_share", feed::share)?,
             shadow_reads: found.get("shadow_reads", feed::per_cent)?,
         },
@@ -322,13 +324,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     );
     let number: u64 = number
         .parse()
-        .map_err(|_| "use e.g. 250ms, 20s or 5m".to_owned())?;
+        .map_err(|_| "use e.g. 250ms, 20s, 5m or 24h".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         "" if number == 0 => Ok(Duration::ZERO),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err("use e.g. 250ms, 20s or 5m".into()),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(3_600))),
+        _ => Err("use e.g. 250ms, 20s, 5m or 24h".into()),
     }
 }
 

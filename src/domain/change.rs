@@ -73,17 +73,20 @@ pub enum PurgeKind {
     Listing,
     /// An address (of a turn or, with `idx`, a step) that a row had before its key changed.
     Address,
+    /// An account was erased: nothing of it is listed under its key any more.
+    Account,
 }
 
 impl PurgeKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Turn,
         Self::TurnSteps,
         Self::Step,
         Self::Session,
         Self::Listing,
         Self::Address,
+        Self::Account,
     ];
 
     /// The text that is stored.
@@ -95,6 +98,7 @@ impl PurgeKind {
             Self::Session => "session",
             Self::Listing => "listing",
             Self::Address => "address",
+            Self::Account => "account",
         }
     }
 
@@ -109,11 +113,11 @@ impl PurgeKind {
 pub struct Purge {
     /// What is gone.
     pub kind: PurgeKind,
-    /// The session it was in; none where it never had an address.
+    /// The session it was in; none where it never had an address. Of an account its own key.
     pub session_uid: Option<Uid>,
     /// The turn's number; for a session its `next_seq`, so that every part of it can be found.
     pub seq: Option<i32>,
-    /// Key of the session or turn (for steps: of their turn).
+    /// Key of the account, session or turn (for steps: of their turn).
     pub uid: Uid,
     /// Index of a step.
     pub idx: Option<i32>,

@@ -41,6 +41,8 @@ pub struct Dependency {
     pub state: DependencyState,
     /// What is wrong, or its version.
     pub detail: String,
+    /// Whether requests cannot be answered without it; what is not required may be missing.
+    pub required: bool,
 }
 
 /// The process runs; says nothing of its stores, so that a store's failure restarts nothing.
@@ -53,7 +55,7 @@ async fn ready(State(readiness): State<Arc<dyn Readiness>>) -> Response {
     let dependencies = readiness.dependencies().await;
     let down = dependencies
         .iter()
-        .find(|d| d.state == DependencyState::Down);
+        .find(|d| d.required && d.state == DependencyState::Down);
     match down {
         None => "ready\n".into_response(),
         Some(d) => {
@@ -63,10 +65,12 @@ async fn ready(State(readiness): State<Arc<dyn Readiness>>) -> Response {
     }
 }
 
-/// Every store and how it is.
+/// Every store and how it is; 503 only where one that is required is down.
 async fn deps(State(readiness): State<Arc<dyn Readiness>>) -> Response {
     let dependencies = readiness.dependencies().await;
-    let up = dependencies.iter().all(|d| d.state == DependencyState::Up);
+    let up = dependencies
+        .iter()
+        .all(|d| !d.required || d.state == DependencyState::Up);
     let status = if up {
         StatusCode::OK
     } else {

@@ -43,6 +43,19 @@ counters! {
     dead_letters,
     /// Sessions compared and mended after a change was put aside.
     repairs,
+    /// Comparisons of everything that the schedule or a promotion asked for and that came to the
+    /// end.
+    verify_runs,
+    /// Sessions that they compared.
+    verify_sessions,
+    /// Sessions in which they found something wrong.
+    verify_wrong,
+    /// Those of them that they mended.
+    verify_mended,
+    /// Stores in which receipts of erasures were completed.
+    erasures,
+    /// Times that the cache was emptied because changes were lost.
+    cache_clears,
     /// Dual writes that were durable within their budget.
     dual_writes,
     /// Dual writes that took longer than their budget.

@@ -12,11 +12,12 @@ pub fn rev(write: &Write) -> i64 {
         Write::ListingGone { rev, .. }
         | Write::Grave { rev, .. }
         | Write::StepsGone { rev, .. }
-        | Write::SessionGone { rev, .. } => *rev,
+        | Write::SessionGone { rev, .. }
+        | Write::AccountGone { rev, .. } => *rev,
     }
 }
 
-/// The session that a write is about.
+/// The session that a write is about; the account of one that is about a whole account.
 pub fn session_of(write: &Write) -> &Uid {
     match write {
         Write::Header(session) | Write::Listing(session) => &session.row.uid,
@@ -26,6 +27,7 @@ pub fn session_of(write: &Write) -> &Uid {
         | Write::Grave { session_uid, .. }
         | Write::StepsGone { session_uid, .. }
         | Write::SessionGone { session_uid, .. } => session_uid,
+        Write::AccountGone { account_uid, .. } => account_uid,
     }
 }
 
@@ -33,7 +35,7 @@ pub fn session_of(write: &Write) -> &Uid {
 pub(super) fn place(write: &Write) -> (u8, i32) {
     match write {
         Write::SessionGone { .. } => (0, 0),
-        Write::Listing(_) | Write::ListingGone { .. } => (1, 0),
+        Write::Listing(_) | Write::ListingGone { .. } | Write::AccountGone { .. } => (1, 0),
         Write::Header(_) => (2, 0),
         Write::Turn(turn) => (3, turn.turn.seq),
         Write::Grave { seq, .. } => (3, *seq),
@@ -67,5 +69,6 @@ pub(super) fn described(write: &Write) -> String {
             None => format!("purge of the steps of turn ({session}, {seq})"),
         },
         Write::SessionGone { .. } => format!("purge of session {session}"),
+        Write::AccountGone { .. } => format!("purge of account {session}"),
     }
 }

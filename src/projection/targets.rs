@@ -3,8 +3,8 @@
 //! is repeated, and only what a store refuses for good comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -36,12 +36,16 @@ pub struct Targets(Arc<Inner>);
 
 struct Inner {
     stores: RwLock<Arc<[Arc<dyn ProjectionStore>]>>,
+    /// Whether the first of them is read.
+    first_is_read: AtomicBool,
     /// How often the stores were changed.
     epoch: AtomicU64,
     cache: Option<Arc<dyn SessionCache>>,
     /// Sessions whose cache entries could not be dropped yet, and how often each was owed: a
     /// payment that began before the last time does not count.
     debt: Mutex<BTreeMap<Uid, u64>>,
+    /// Everything in the cache is owed: nobody knows what changed. Counts as the debt does.
+    owes_all: AtomicU64,
     counters: Arc<Counters>,
 }
 
@@ -54,9 +58,11 @@ impl Targets {
     ) -> Self {
         Self(Arc::new(Inner {
             stores: RwLock::new(projection.into_iter().collect()),
+            first_is_read: AtomicBool::new(true),
             epoch: AtomicU64::new(0),
             cache,
             debt: Mutex::default(),
+            owes_all: AtomicU64::new(0),
             counters,
         }))
     }
@@ -69,6 +75,16 @@ impl Targets {
 
     /// From now on these projections are written; the active one first.
     pub fn set_stores(&self, stores: impl IntoIterator<Item = Arc<dyn ProjectionStore>>) {
+        self.set_written(stores, true);
+    }
+
+    /// The same; `first_is_read` where the first is the active one, and none is just being built.
+    pub(super) fn set_written(
+        &self,
+        stores: impl IntoIterator<Item = Arc<dyn ProjectionStore>>,
+        first_is_read: bool,
+    ) {
+        self.set_first_is_read(first_is_read);
         let stores = stores.into_iter().collect();
         *self
             .0
@@ -76,6 +92,11 @@ impl Targets {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = stores;
         self.0.epoch.fetch_add(1, Relaxed);
+    }
+
+    /// Whether the first of the stores is the one that is read.
+    pub(super) fn set_first_is_read(&self, first_is_read: bool) {
+        self.0.first_is_read.store(first_is_read, Relaxed);
     }
 
     /// Another number after each change of the stores.
@@ -232,11 +253,31 @@ impl Targets {
         true
     }
 
+    /// Changes were lost: the cache is emptied as soon as it can be, and is not vouched for before.
+    pub(super) fn owe_everything(&self) {
+        if self.0.cache.is_some() {
+            self.0.owes_all.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Tries to pay what is owed to the cache; true when nothing is owed.
     pub(super) async fn settle_cache(&self) -> bool {
         let Some(cache) = &self.0.cache else {
             return true;
         };
+        let all = self.0.owes_all.load(Relaxed);
+        if all > 0 {
+            if let Err(error) = cache.clear().await {
+                tracing::debug!(%error, "the cache cannot be emptied yet");
+                return false;
+            }
+            self.0.counters.cache_clears.fetch_add(1, Relaxed);
+            // One that came meanwhile is paid the next time.
+            let paid = self.0.owes_all.compare_exchange(all, 0, Relaxed, Relaxed);
+            if paid.is_err() {
+                return false;
+            }
+        }
         let (owed, times): (Vec<Uid>, Vec<u64>) = {
             let debt = self.0.debt.lock().unwrap_or_else(PoisonError::into_inner);
             debt.iter()
@@ -261,17 +302,21 @@ impl Targets {
 
     /// Whether the cache lacks invalidations.
     pub(super) fn cache_owes_nothing(&self) -> bool {
-        self.0
-            .debt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        let debt = self.0.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        debt.is_empty() && self.0.owes_all.load(Relaxed) == 0
+    }
+
+    /// Sessions whose cache entries could not be dropped yet.
+    pub fn owed(&self) -> usize {
+        let debt = self.0.debt.lock().unwrap_or_else(PoisonError::into_inner);
+        debt.len()
     }
 
     /// Says how far the copies have come, in each of them. Untrusted copies are not to be read: of
     /// them only the projection that is being built is told.
     pub(super) async fn publish(&self, watermark: &Watermark, trusted: bool) {
-        for store in self.stores().iter().skip(usize::from(!trusted)) {
+        let unread = usize::from(!trusted && self.0.first_is_read.load(Relaxed));
+        for store in self.stores().iter().skip(unread) {
             self.said(store.set_watermark(watermark)).await;
         }
         if let Some(cache) = &self.0.cache

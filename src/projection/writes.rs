@@ -194,6 +194,10 @@ pub fn purge_writes(purge: &Purge, rows: &SourceRows) -> Vec<Write> {
     if purge.kind == PurgeKind::Listing {
         return unlisted(purge).into_iter().collect();
     }
+    if purge.kind == PurgeKind::Account {
+        let account_uid = purge.uid.clone();
+        return vec![Write::AccountGone { account_uid, rev }];
+    }
     let known = purge.session_uid.clone().zip(purge.seq);
     // The uid names the turn; where the address is not told it may still be known by that.
     let found = || rows.addresses.get(&purge.uid).cloned();

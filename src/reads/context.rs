@@ -169,6 +169,7 @@ impl ReadContext {
         let reason = reason.into();
         let mut notes = self.notes();
         if !notes.reasons.contains(&reason) {
+            super::guard::meter::degraded(&reason);
             notes.reasons.push(reason);
         }
     }
@@ -180,6 +181,7 @@ impl ReadContext {
     }
 
     pub(super) fn count_cache(&self, hits: usize, misses: usize) {
+        super::guard::meter::looked_up(hits, misses);
         let mut notes = self.notes();
         let more = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         notes.cache.hits = notes.cache.hits.saturating_add(more(hits));

@@ -148,7 +148,9 @@ impl Reads {
             };
             let deadline = tokio::time::Instant::now() + super::context::DEADLINE;
             let fill = cache.fill(&uid, pending.generation, session);
-            if let Err(error) = hop.ask(deadline, fill).await {
+            let filled = hop.ask(deadline, fill).await;
+            super::guard::meter::filled(filled.as_ref().ok().copied());
+            if let Err(error) = filled {
                 tracing::debug!(error = %error, "a session could not be entered into the cache");
             }
         }

@@ -84,6 +84,10 @@ pub trait SessionCache: Send + Sync + 'static {
     /// Drops sessions and raises their generations.
     async fn invalidate(&self, uids: &[Uid]) -> StoreResult<()>;
 
+    /// Drops everything and raises every generation: after changes were lost nobody knows which
+    /// entries are old.
+    async fn clear(&self) -> StoreResult<()>;
+
     /// Publishes how far the projector has come.
     async fn set_watermark(&self, watermark: &Watermark) -> StoreResult<()>;
 

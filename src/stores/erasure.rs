@@ -77,7 +77,15 @@ pub trait ErasureStore: Send + Sync {
     /// Names the stores that hold copies, which every receipt from now on lists.
     async fn set_projection_stores(&self, stores: &[StoreKind]) -> StoreResult<()>;
 
-    /// All stores with copies have come to `position`: receipts up to there are done. Returns how
-    /// many entries of receipts were.
-    async fn erasures_applied(&self, position: &Position, at: Timestamp) -> StoreResult<u64>;
+    /// Whether a receipt is open; cheap, so that it can be asked often.
+    async fn erasures_open(&self) -> StoreResult<bool>;
+
+    /// These stores with copies have come to `position`: receipts up to there are done in them.
+    /// Returns how many entries of receipts were.
+    async fn erasures_applied(
+        &self,
+        stores: &[StoreKind],
+        position: &Position,
+        at: Timestamp,
+    ) -> StoreResult<u64>;
 }

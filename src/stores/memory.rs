@@ -180,6 +180,11 @@ impl SessionCache for MemoryCache {
         Ok(())
     }
 
+    async fn clear(&self) -> StoreResult<()> {
+        self.leases.revoke_all(|| self.sessions.clear());
+        Ok(())
+    }
+
     async fn set_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
         *locked(&self.watermark) = Some(watermark.clone());
         Ok(())

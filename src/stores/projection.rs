@@ -82,6 +82,14 @@ pub enum Write {
         /// Version of the deletion.
         rev: i64,
     },
+    /// An account was erased: where it was listed goes, its key with it. Its sessions go by
+    /// writes of their own; what is listed under it with a higher version stays.
+    AccountGone {
+        /// The account.
+        account_uid: Uid,
+        /// Version of the deletion.
+        rev: i64,
+    },
 }
 
 /// A session as a projection holds it.

@@ -7,9 +7,11 @@
 //! restart is not believed. Knows nothing of what is cached for whom: that is the router's.
 
 mod error;
+mod examine;
 mod keys;
 mod link;
 mod options;
+mod other;
 mod owed;
 mod read;
 mod scripts;
@@ -130,6 +132,12 @@ impl SessionCache for RedisCache {
         let both = |uid: &Uid| [keys::session(uid), keys::generation(uid)];
         let keys = uids.iter().map(both).collect();
         self.link.drop_keys("invalidate", keys).await
+    }
+
+    async fn clear(&self) -> StoreResult<()> {
+        let mut open = self.link.connection("clear")?;
+        let cleared = server::drop_all(&mut open.connection).await;
+        cleared.map_err(|failed| of_command("clear", failed))
     }
 
     async fn set_watermark(&self, watermark: &Watermark) -> StoreResult<()> {

@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 
+use super::ErasureStore;
 use super::record::StoreResult;
 use crate::domain::change::Purge;
 use crate::domain::{Position, SessionRow, StepRow, Timestamp, TurnRow, Uid};
@@ -51,6 +52,17 @@ pub struct DeadLetter {
     pub at: Timestamp,
     /// Repairs tried.
     pub attempts: i32,
+}
+
+/// A turn's number that cannot stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contested {
+    /// The session.
+    pub session_uid: Uid,
+    /// The number.
+    pub seq: i32,
+    /// Two turns have it; else the session would give it once more.
+    pub twice: bool,
 }
 
 /// Where a long job (rebuild, verify) has come to; opaque JSON text of the job.
@@ -118,4 +130,21 @@ pub trait ProjectionSource: Send + Sync + 'static {
 
     /// Takes a role for this process, or `None` while another process has it.
     async fn lease(&self, role: &str) -> StoreResult<Option<Box<dyn Lease>>>;
+
+    /// Removes notes of numbers given to other programs' turns that were written before a time and
+    /// that every copy has heard of; how many. A store that keeps none has nothing to do.
+    async fn forget_jobs(&self, _before: Timestamp) -> StoreResult<u64> {
+        Ok(0)
+    }
+
+    /// Numbers of turns that cannot stand, `limit` at most: the same number in both tables of
+    /// turns, which no index forbids, or one that the session has not given yet.
+    async fn contested(&self, _limit: usize) -> StoreResult<Vec<Contested>> {
+        Ok(Vec::new())
+    }
+
+    /// The receipts of erasures, where the store can erase.
+    fn receipts(&self) -> Option<&dyn ErasureStore> {
+        None
+    }
 }

@@ -231,7 +231,7 @@ pub(super) fn create_publication(name: &str) -> String {
 }
 
 /// The error of a server on which a feed cannot work; none where it can.
-pub(super) fn refusal(found: &[Finding]) -> Option<FeedError> {
+pub fn refusal(found: &[Finding]) -> Option<FeedError> {
     let fatal: Vec<String> = found
         .iter()
         .filter(|finding| finding.fatal)

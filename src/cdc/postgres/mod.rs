@@ -27,7 +27,7 @@ use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use tokio::task::JoinHandle;
 
 use self::address::Address;
-pub use self::check::Finding;
+pub use self::check::{Finding, refusal};
 use self::failure::{UNDEFINED_OBJECT, gap, of_stream, retry, state_of};
 use self::heartbeat::Heartbeat;
 use self::open::{Opened, Opening};
@@ -239,6 +239,13 @@ impl ChangeFeed for PgoutputFeed {
 
     fn store(&self) -> &str {
         &self.acknowledged.store
+    }
+
+    fn doubt(&self) -> Option<&'static str> {
+        (self.start == Start::Promoted).then_some(
+            "a standby was promoted; a dual write may have told projections of commits that it \
+             does not have",
+        )
     }
 
     async fn next(&mut self) -> Result<FeedEvent, FeedError> {

@@ -74,7 +74,7 @@ impl Deletes {
             (PurgeKind::TurnSteps | PurgeKind::Step, _) | (PurgeKind::Address, Some(_)) => {
                 Kind::Steps
             }
-            (PurgeKind::Listing, _) => return,
+            (PurgeKind::Listing | PurgeKind::Account, _) => return,
         };
         let key = self.hasher.hash_one((kind, purge.uid.as_str()));
         self.gone.remove(&key);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::copies::{Copies, run_worker};
-use crate::app::{self, App, StoreReadiness};
+use crate::app::{self, App, StoreReadiness, meters};
 use crate::cli::exit::UsageError;
 use crate::cli::{Settings, output};
 use crate::http::{health_routes, metrics_routes};
@@ -32,7 +32,8 @@ pub(in crate::cli) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     ));
     app.spawn_numberer(&lifecycle);
     copies.spawn_followers(&lifecycle);
-    let worker = copies.worker(&app, feeds);
+    let slot = feeds.slot();
+    let worker = copies.worker(&app, settings, feeds);
     let mut state = worker.state();
     let stopping = lifecycle.stopping();
     lifecycle.spawn(async move {
@@ -49,8 +50,9 @@ pub(in crate::cli) async fn run(settings: &Settings) -> anyhow::Result<u8> {
         }
     });
     let metrics = Metrics::install();
-    copies.spawn_metrics(&lifecycle);
-    let readiness = Arc::new(StoreReadiness(Arc::clone(&app.record)));
+    meters::follow_copies(Arc::clone(&copies.counters), &lifecycle);
+    meters::follow_worker(&worker, slot, &app, &lifecycle);
+    let readiness = Arc::new(StoreReadiness::new(&app, &copies, Some(worker.state())));
     let routes = health_routes(readiness).merge(metrics_routes(move || metrics.render()));
     let stop = lifecycle.stopping();
     let server =

@@ -29,6 +29,9 @@ pub trait Generations: Send + Sync + 'static {
     /// Makes one the active one.
     async fn switch(&self, generation: i32) -> StoreResult<()>;
 
+    /// Those that were active before and are kept; the stream does not write them any more.
+    async fn retired(&self) -> StoreResult<Vec<i32>>;
+
     /// Removes one that is not active.
     async fn drop_generation(&self, generation: i32) -> StoreResult<()>;
 }

@@ -55,10 +55,27 @@ impl Lanes {
         self.0[lane].send(item).await.map_err(|_| Stopped)
     }
 
+    /// A look at each lane that does not keep it open.
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
+        let lanes = self.0.iter();
+        lanes.map(|lane| Waiting(lane.downgrade())).collect()
+    }
+
     fn of(&self, session: &Uid) -> usize {
         let mut hasher = DefaultHasher::new();
         session.hash(&mut hasher);
         usize::try_from(hasher.finish() % self.0.len() as u64).expect("below the number of lanes")
+    }
+}
+
+/// Tells how many changes wait in a lane.
+pub(super) struct Waiting(mpsc::WeakSender<Item>);
+
+impl Waiting {
+    /// None when the lane is closed.
+    pub(super) fn changes(&self) -> Option<usize> {
+        let lane = self.0.upgrade()?;
+        Some(lane.max_capacity() - lane.capacity())
     }
 }
 

@@ -6,9 +6,9 @@
 //!   store that is away fills the lanes, and the feed waits.
 //! - One projector runs at a time (`Worker` holds the lease); two would do no harm but double work.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{BatchLimits, Lane, Lanes};
+use super::lane::{BatchLimits, Lane, Lanes, Waiting};
 use super::resolve::Resolver;
 use super::run::Run;
 use super::tracker::{Mark, Tracker};
@@ -90,6 +90,7 @@ pub struct Projector {
     pub(super) options: ProjectorOptions,
     watermark: watch::Sender<Option<Watermark>>,
     trusted: Arc<AtomicBool>,
+    waiting: Arc<Mutex<Vec<Waiting>>>,
 }
 
 impl Projector {
@@ -109,6 +110,7 @@ impl Projector {
             options,
             watermark: watch::Sender::new(None),
             trusted: Arc::new(AtomicBool::new(true)),
+            waiting: Arc::default(),
         }
     }
 
@@ -133,6 +135,17 @@ impl Projector {
         self.trusted.store(trusted, Relaxed);
     }
 
+    /// See [`Projector::set_trusted`].
+    pub fn is_trusted(&self) -> bool {
+        self.trusted.load(Relaxed)
+    }
+
+    /// Changes that wait in each lane; empty while no feed is read.
+    pub fn waiting(&self) -> Vec<usize> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.iter().filter_map(Waiting::changes).collect()
+    }
+
     /// Applies what the feed tells until `stop`, or until the feed fails. In both cases what is
     /// under way is finished first, if the stores let it within [`ProjectorOptions::drain`].
     pub async fn run(
@@ -145,6 +158,7 @@ impl Projector {
         // Dropping this future must stop the lanes as well.
         let _abandon = abandon.clone().drop_guard();
         let (lanes, exits) = Lanes::new(self.options.lanes, self.options.lane_capacity);
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = lanes.waiting();
         let (to_resolver, resolver_exit) = mpsc::channel(self.options.lane_capacity);
         let mut tasks = JoinSet::new();
         for exit in exits {

@@ -151,7 +151,7 @@ impl Resolver {
             }
             // Its turns are not told one by one.
             PurgeKind::Session => self.known.clear(),
-            PurgeKind::TurnSteps | PurgeKind::Step | PurgeKind::Listing => {}
+            PurgeKind::TurnSteps | PurgeKind::Step | PurgeKind::Listing | PurgeKind::Account => {}
         }
     }
 }

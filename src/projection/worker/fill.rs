@@ -32,12 +32,18 @@ const AT_ONCE: usize = 4;
 pub(super) enum FillReason {
     /// Nothing was ever read from the feed.
     First,
+    /// No generation of the projection is read yet, though the feed was read before.
+    New,
     /// The feed has lost changes.
     Gap,
 }
 
 impl FillReason {
-    const ALL: [(Self, &'static str); 2] = [(Self::First, "first"), (Self::Gap, "gap")];
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::First, "first"),
+        (Self::New, "new"),
+        (Self::Gap, "gap"),
+    ];
 
     fn name(self) -> &'static str {
         let named = Self::ALL.into_iter().find(|(reason, _)| *reason == self);
@@ -47,7 +53,7 @@ impl FillReason {
     /// For people.
     pub(super) fn in_words(self) -> &'static str {
         match self {
-            Self::First => "the projection is filled for the first time",
+            Self::First | Self::New => "the projection is filled for the first time",
             Self::Gap => "the change feed has lost changes; the projection is filled anew",
         }
     }
@@ -57,6 +63,7 @@ impl FillReason {
 pub(super) struct Fill<'a> {
     pub(super) parts: &'a WorkerParts,
     pub(super) verify: &'a VerifyOptions,
+    pub(super) rebuild: &'a RebuildOptions,
 }
 
 impl Fill<'_> {
@@ -90,8 +97,16 @@ impl Fill<'_> {
         let Some((reason, after)) = self.noted().await? else {
             return Ok(true);
         };
+        let unread = match &self.parts.generations {
+            Some(generations) => generations.active().await?.is_none(),
+            None => false,
+        };
         let done = match (reason, &self.parts.generations) {
+            // One that nobody reads yet is filled, compared and switched to as a rebuild is, and
+            // goes on where a rebuild by hand was stopped.
             (FillReason::Gap, Some(_)) => self.anew(stop).await?,
+            (_, Some(_)) if unread => self.anew(stop).await?,
+            (FillReason::New, _) => true,
             (FillReason::Gap, None) => {
                 self.in_place((reason, after), stop).await? && self.mended(stop).await?
             }
@@ -153,7 +168,8 @@ impl Fill<'_> {
             Arc::clone(&self.parts.clock),
             RebuildOptions {
                 verify: self.verify.clone(),
-                ..RebuildOptions::default()
+                drop_old: true,
+                ..self.rebuild.clone()
             },
         );
         match rebuild.run(&mut |_| (), stop).await {

@@ -5,8 +5,10 @@
 //! Where the feed has a gap, or the projection was never filled, nothing is said about freshness
 //! until the projection has been filled anew.
 
+mod compare;
 mod fill;
 mod gate;
+mod housekeeping;
 mod options;
 
 use std::sync::Arc;
@@ -158,6 +160,7 @@ impl Worker {
                         tracing::warn!(%error, "the gap could not be noted; it is found again");
                     } else {
                         self.projector().set_trusted(false);
+                        self.projector().targets().owe_everything();
                         anew = true;
                     }
                 }
@@ -191,11 +194,20 @@ impl Worker {
                 source: Some(error.into()),
             })?;
         }
+        if resume_from.is_some() && self.has_unread_generation().await {
+            let noted = self.fill().note(FillReason::New).await;
+            noted.map_err(|error| FeedError {
+                kind: FeedErrorKind::Retry,
+                message: format!("the filling of the new projection cannot be noted: {error}"),
+                source: Some(error.into()),
+            })?;
+        }
         self.projector().set_trusted(self.fill().is_done().await);
         let mut feed = tokio::select! {
             () = lost.cancelled() => return Ok(()),
             feed = self.parts.feeds.open(resume_from, anew) => feed?,
         };
+        self.note_doubt(feed.doubt()).await?;
         self.gate.open(lost);
         self.state.send_replace(WorkerState::Working);
         let ended = self.projector().run(&mut *feed, lost).await;
@@ -221,6 +233,15 @@ impl Worker {
         Fill {
             parts: &self.parts,
             verify: &self.options.verify,
+            rebuild: &self.options.rebuild,
+        }
+    }
+
+    /// Whether the projection has generations and none of them is read.
+    async fn has_unread_generation(&self) -> bool {
+        match &self.parts.generations {
+            None => false,
+            Some(generations) => matches!(generations.active().await, Ok(None)),
         }
     }
 
@@ -236,6 +257,9 @@ impl Worker {
             self.follow_generations(written, &lost),
             self.fill_when_needed(&lost),
             self.repair(&repairs, &lost),
+            self.keep_receipts(&lost),
+            self.verify_when_due(&lost),
+            self.forget_notes(&lost),
         );
     }
 
@@ -261,6 +285,10 @@ impl Worker {
                 .send_replace(WorkerState::Filling(reason.in_words().to_owned()));
             match fill.run(&leave.stop).await {
                 Ok(true) => {
+                    if reason == FillReason::Gap {
+                        // What was cached meanwhile may be of the projection as it was.
+                        self.projector().targets().owe_everything();
+                    }
                     self.projector().set_trusted(true);
                     self.state.send_replace(WorkerState::Working);
                 }
@@ -319,6 +347,8 @@ impl Worker {
         written: &mut Vec<i32>,
     ) -> StoreResult<()> {
         let (active, building) = (generations.active().await?, generations.building().await?);
+        let targets = self.projector().targets();
+        targets.set_first_is_read(active.is_some());
         let wanted: Vec<i32> = active.into_iter().chain(building).collect();
         if wanted == *written {
             return Ok(());
@@ -327,7 +357,7 @@ impl Worker {
         for generation in &wanted {
             stores.push(generations.open(*generation).await?);
         }
-        self.projector().targets().set_stores(stores);
+        targets.set_written(stores, active.is_some());
         let text = serde_json::to_string(&wanted).expect("numbers are always JSON");
         let source = &self.parts.source;
         source

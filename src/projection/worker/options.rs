@@ -8,10 +8,10 @@ use async_trait::async_trait;
 
 use crate::cdc::{ChangeFeed, FeedError};
 use crate::domain::{Clock, Position};
-use crate::projection::rebuild::Generations;
+use crate::projection::rebuild::{Generations, RebuildOptions};
 use crate::projection::stream::Projector;
 use crate::projection::verify::VerifyOptions;
-use crate::stores::ProjectionSource;
+use crate::stores::{ProjectionSource, StoreKind};
 
 /// Opens the change feed.
 #[async_trait]
@@ -36,6 +36,16 @@ pub struct WorkerOptions {
     pub repair_every: Duration,
     /// How repaired sessions are compared.
     pub verify: VerifyOptions,
+    /// How a generation is filled that must be.
+    pub rebuild: RebuildOptions,
+    /// How often everything is compared and mended; none: only when there is a reason.
+    pub verify_every: Option<Duration>,
+    /// How often receipts of erasures are looked at.
+    pub receipts_every: Duration,
+    /// How often notes that nobody needs any more are removed.
+    pub forget_every: Duration,
+    /// How long such notes are kept after they were read.
+    pub forget_after: Duration,
 }
 
 impl Default for WorkerOptions {
@@ -48,6 +58,11 @@ impl Default for WorkerOptions {
                 repair: true,
                 ..VerifyOptions::default()
             },
+            rebuild: RebuildOptions::default(),
+            verify_every: None,
+            receipts_every: Duration::from_secs(1),
+            forget_every: Duration::from_secs(60),
+            forget_after: Duration::from_secs(3_600),
         }
     }
 }
@@ -77,6 +92,8 @@ pub struct WorkerParts {
     pub feeds: Arc<dyn FeedOpener>,
     /// Versions of the projection; none where there is only a cache, or a store without versions.
     pub generations: Option<Arc<dyn Generations>>,
+    /// Kinds of the stores that hold the copies, which receipts of erasures name.
+    pub stores: Vec<StoreKind>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }

@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod latency;
 pub mod limiter;
+pub(super) mod meter;
 
 use std::future::Future;
 use std::sync::Mutex;

@@ -66,6 +66,7 @@ impl Reads {
         if pass.held.iter().any(owned) {
             ctx.degraded("CQL has a session that waits for its repair");
         }
+        super::guard::meter::answered(ctx, &pass.answers);
         pass.answers
     }
 

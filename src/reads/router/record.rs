@@ -96,6 +96,7 @@ impl Reads {
     ) -> ReadResult<tokio::sync::SemaphorePermit<'l>> {
         // Who waits longer than a part of its time would have too little left to be answered.
         limiter.enter(ctx.left() / 4).await.map_err(|overflow| {
+            crate::reads::guard::meter::overflowed(overflow);
             let message = match overflow {
                 Overflow::QueueFull => "too many reads wait for it; try again",
                 Overflow::Waited => "too many reads were before this one; try again",

@@ -215,6 +215,15 @@ impl<'a> Plan<'a> {
                 next_seq,
                 rev,
             } => self.session_gone(session_uid.as_str(), *next_seq, *rev),
+            Write::AccountGone { account_uid, rev } => self.push(
+                Stage::Graph,
+                Partition::Months(account_uid.as_str()),
+                &self.statements.months_gone,
+                Values::Gone(Gone {
+                    timestamp: *rev,
+                    key: account_uid.as_str(),
+                }),
+            ),
         }
         Ok(())
     }
@@ -363,7 +372,7 @@ impl<'a> Plan<'a> {
             &self.statements.graph_gone,
             Values::Gone(Gone {
                 timestamp: rev,
-                session_uid,
+                key: session_uid,
             }),
             0,
         );

@@ -113,6 +113,8 @@ statements! {
     );
     /// A session's graph and header.
     graph_gone = write("delete from {turns} using timestamp ? where session_uid = ?");
+    /// Months of an account that was erased.
+    months_gone = write("delete from {months} using timestamp ? where account_uid = ?");
     /// A partition of bodies.
     bucket_gone = write(
         "delete from {bodies} using timestamp ? where session_uid = ? and bucket = ?"

@@ -161,7 +161,7 @@ deletions! {
         session_uid: &'a str,
     }
     /// A whole graph.
-    Gone { session_uid: &'a str, }
+    Gone { key: &'a str, }
     /// A partition of bodies.
     BucketGone { session_uid: &'a str, bucket: i32, }
     /// Bodies of a turn from a place on.

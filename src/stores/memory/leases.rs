@@ -64,6 +64,18 @@ impl Leases {
         remove();
     }
 
+    /// Ends every generation and calls `remove`. Nothing is filled meanwhile.
+    pub(super) fn revoke_all(&self, remove: impl FnOnce()) {
+        let shards = self.shards.iter();
+        let mut held: Vec<_> = shards
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        for shard in &mut held {
+            shard.clear();
+        }
+        remove();
+    }
+
     fn shard(&self, uid: &Uid) -> MutexGuard<'_, HashMap<Uid, u64>> {
         let shard = self.hasher.hash_one(uid) as usize % SHARDS;
         self.shards[shard]

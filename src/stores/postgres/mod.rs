@@ -7,6 +7,7 @@
 mod batch;
 mod connect;
 mod error;
+mod examine;
 pub mod indexes;
 mod listing;
 mod migrate;

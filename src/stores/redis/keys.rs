@@ -19,6 +19,11 @@ pub(super) fn watermark() -> String {
     format!("tg:{FORMAT}:w")
 }
 
+/// Written, read and dropped by `doctor`.
+pub(super) fn probe() -> String {
+    format!("tg:{FORMAT}:doctor")
+}
+
 /// Pattern of all of them.
 pub(super) fn all() -> String {
     format!("tg:{FORMAT}:*")

@@ -15,6 +15,7 @@ use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
 
 use super::error::{error, of_command, of_connecting};
 use super::options::RedisOptions;
+use super::other;
 use super::owed::{Owed, Pair, unlink};
 use super::server::{self, Stamp};
 use crate::stores::record::StoreResult;
@@ -81,6 +82,10 @@ impl Link {
         match link.connect().await {
             Ok((connection, stamp)) => {
                 link.set_up(connection, stamp);
+            }
+            // Waiting would not make a Redis of it.
+            Err((true, _)) if other::is_postgres(&link.at).await => {
+                return Err(other::postgres(&link.at));
             }
             Err((true, error)) if wait => {
                 link.inner().state = State::Down {

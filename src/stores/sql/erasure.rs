@@ -87,9 +87,23 @@ statements! { ERASURE:
     /// Notes where receipt `$1` is: `$2` store, `$3` position.
     ERASURE_PLACE(&[]) = "update erasures set store = $2, position = $3 where uid = $1";
 
-    /// Notes a place for receipts whose writer was stopped before it could: `$1` store, `$2`
-    /// position.
-    ERASURE_PLACES(&[]) = "update erasures set store = $1, position = $2 where position is null";
+    /// Lists the stores of receipt `$1` as open again: what was said of it while it was written
+    /// may have been too early.
+    ERASURE_REOPEN(&[]) = "update erasure_stores set done_at = null where erasure_uid = $1";
+
+    /// Whether there is a receipt that is not done everywhere.
+    ERASURES_OPEN(&["open"]) = "
+        select 1 as open from erasure_stores where done_at is null limit 1";
+
+    /// Notes a place for open receipts whose writer was stopped before it could, and for those of
+    /// another history of the record store, whose places no feed reaches any more: `$1` store,
+    /// `$2` position. An account that still has sessions was not erased to the end.
+    ERASURE_PLACES(&[]) = "
+        update erasures set store = $1, position = $2
+        where (position is null or store <> $1)
+            and uid in (select erasure_uid from erasure_stores where done_at is null)
+            and (session_uid is not null or not exists (
+                select 1 from sessions s where s.account_uid = erasures.account_uid))";
 
     /// Receipt `$2` of account `$1`.
     ERASURE_READ(ErasureRecord::COLUMNS) = "
@@ -106,10 +120,10 @@ statements! { ERASURE:
     ERASURE_STORES(ErasedInRecord::COLUMNS) = "
         select store, done_at from erasure_stores where erasure_uid = $1 order by store";
 
-    /// Receipts up to `$2` of store `$1` are done at `$3` wherever there are copies.
+    /// Receipts up to `$2` of store `$1` are done at `$3` in the copies of kind `$4`.
     ERASURE_APPLIED(&[]) = "
         update erasure_stores set done_at = $3
-        where done_at is null and erasure_uid in (
+        where done_at is null and store = $4 and erasure_uid in (
             select uid from erasures where store = $1 and position <= $2)";
 
     /// Blocks account `$1` at `$2`.
@@ -123,6 +137,15 @@ statements! { ERASURE:
 
     /// Removes what idempotency keys of account `$1` stand for.
     ACCOUNT_ANSWERS(&[]) = "delete from idempotency_keys where account_uid = $1";
+
+    /// Tells projections that account `$1` is gone, above every version that they have of it.
+    PURGE_ACCOUNT(&[]) = "
+        insert into purge_log (kind, session_uid, uid, account_uid, rev)
+        select 'account', account_uid, account_uid, account_uid, max(rev) + 1
+        from purge_log where account_uid = $1 group by account_uid";
+
+    /// Lists sessions of account `$1` anew that were created while it was erased.
+    ACCOUNT_SURVIVORS(&[]) = "update sessions set rev = rev where account_uid = $1";
 
     /// Forgets the stores with copies.
     PROJECTION_STORES_CLEAR(&[]) = "delete from projection_stores";

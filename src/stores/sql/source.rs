@@ -15,7 +15,7 @@ use super::statements::statements;
 use crate::domain::change::{Purge, PurgeKind};
 use crate::domain::{StepRow, Uid};
 use crate::stores::record::SessionTurn;
-use crate::stores::source::{DeadLetter, SourceTurn, TurnAddress};
+use crate::stores::source::{Contested, DeadLetter, SourceTurn, TurnAddress};
 
 /// Longest description of a row in the dead letters, in bytes: it is part of a key.
 const ROW_BYTES_MAX: usize = 600;
@@ -127,6 +127,28 @@ pub fn source_turns(rows: Vec<SourceRecord>) -> Vec<SourceTurn> {
 }
 
 record! {
+    /// A turn's number that cannot stand.
+    ContestedRecord {
+        /// Session.
+        session_uid: DbUid,
+        /// Number.
+        seq: i32,
+        /// Whether two turns have it, or the session would give it again.
+        fault: String,
+    }
+}
+
+impl From<ContestedRecord> for Contested {
+    fn from(row: ContestedRecord) -> Self {
+        Self {
+            session_uid: row.session_uid.into(),
+            seq: row.seq,
+            twice: row.fault == "twice",
+        }
+    }
+}
+
+record! {
     /// A row of `purge_log`.
     PurgeRecord {
         /// What is gone.
@@ -232,6 +254,19 @@ statements! { SOURCE:
     STEPS_TOUCH(&[]) = "
         update steps set rev = rev
         where agent_turn_uid in (select uid from agent_turns where session_uid = $1)";
+
+    /// Numbers that two turns of a session have, and turns whose number the session would give
+    /// again; `$1` at most.
+    CONTESTED(ContestedRecord::COLUMNS) = "
+        select h.session_uid, h.seq, 'twice' as fault
+        from human_turns h join agent_turns a on a.session_uid = h.session_uid and a.seq = h.seq
+        union all
+        select t.session_uid, t.seq, 'again' as fault
+        from human_turns t join sessions s on s.uid = t.session_uid and t.seq >= s.next_seq
+        union all
+        select t.session_uid, t.seq, 'again' as fault
+        from agent_turns t join sessions s on s.uid = t.session_uid and t.seq >= s.next_seq
+        limit $1";
 
     /// Purges logged for session `$1`, oldest first.
     PURGES(PurgeRecord::COLUMNS) = "

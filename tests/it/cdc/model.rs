@@ -107,7 +107,7 @@ impl Model {
             PurgeKind::Step => ("step", purge.idx.unwrap()),
             // Rows are known by their keys here, so only a step's own key can have moved away.
             PurgeKind::Address if purge.idx.is_some() => ("step", purge.idx.unwrap()),
-            PurgeKind::Address | PurgeKind::Listing => return,
+            PurgeKind::Address | PurgeKind::Listing | PurgeKind::Account => return,
         };
         let grave = self.graves.entry((kind, purge.uid.clone(), idx));
         let rev = *grave

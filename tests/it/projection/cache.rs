@@ -12,6 +12,7 @@ use turngraph::stores::{SessionCache, StoreError, StoreErrorKind, StoreKind};
 
 #[derive(Default)]
 struct State {
+    cleared: usize,
     away: bool,
     invalidated: BTreeMap<Uid, usize>,
     watermark: Option<Watermark>,
@@ -41,6 +42,11 @@ impl NotingCache {
     pub(crate) fn invalidated(&self, uid: &Uid) -> usize {
         let state = self.state.lock().unwrap();
         state.invalidated.get(uid).copied().unwrap_or(0)
+    }
+
+    /// How often everything was dropped.
+    pub(crate) fn cleared(&self) -> usize {
+        self.state.lock().unwrap().cleared
     }
 
     pub(crate) fn watermark_now(&self) -> Option<u64> {
@@ -98,6 +104,10 @@ impl SessionCache for NotingCache {
                 *state.invalidated.entry(uid.clone()).or_default() += 1;
             }
         })
+    }
+
+    async fn clear(&self) -> StoreResult<()> {
+        self.told(|state| state.cleared += 1)
     }
 
     async fn set_watermark(&self, watermark: &Watermark) -> StoreResult<()> {

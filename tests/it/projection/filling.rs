@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use turngraph::cdc::{ChangeFeed, FeedError};
 use turngraph::domain::Position;
 use turngraph::projection::{FeedOpener, Worker, WorkerOptions, WorkerParts};
-use turngraph::stores::ProjectionSource;
+use turngraph::stores::{ProjectionSource, StoreKind};
 
 use super::equal::{assert_listed, assert_projected};
 use super::given::Given;
@@ -67,6 +67,7 @@ fn start(given: &Given) -> (CancellationToken, JoinHandle<Result<(), FeedError>>
         feeds: Arc::new(feeds),
         generations: None,
         clock: Arc::<turngraph::domain::clock::ManualClock>::clone(&given.clock),
+        stores: vec![StoreKind::Cql],
     };
     let polls = Duration::from_millis(5);
     let options = WorkerOptions {
@@ -74,6 +75,7 @@ fn start(given: &Given) -> (CancellationToken, JoinHandle<Result<(), FeedError>>
         generations_poll: polls,
         repair_every: polls,
         verify: super::verify::options(true),
+        ..WorkerOptions::default()
     };
     let (worker, stop) = (Worker::new(parts, options), CancellationToken::new());
     let stopped = stop.clone();

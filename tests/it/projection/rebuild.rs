@@ -39,6 +39,24 @@ impl MemoryGenerations {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// As migrations leave a new keyspace: generation 1 is there, and nobody reads it.
+    pub(crate) fn fresh() -> Self {
+        let generations = Self::new();
+        generations.be_fresh();
+        generations
+    }
+
+    /// Forgets which generation is read; the last is being built.
+    pub(crate) fn be_fresh(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.building = state.stores.keys().copied().max();
+        state.active = None;
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.0.lock().unwrap().active.is_some()
+    }
+
     pub(crate) fn store(&self, generation: i32) -> LwwStore {
         self.0.lock().unwrap().stores[&generation].clone()
     }
@@ -56,6 +74,14 @@ impl Generations for MemoryGenerations {
 
     async fn building(&self) -> StoreResult<Option<i32>> {
         Ok(self.0.lock().unwrap().building)
+    }
+
+    async fn retired(&self) -> StoreResult<Vec<i32>> {
+        let state = self.0.lock().unwrap();
+        let kept = state.stores.keys().copied();
+        Ok(kept
+            .filter(|number| Some(*number) != state.active && Some(*number) != state.building)
+            .collect())
     }
 
     async fn start(&self) -> StoreResult<i32> {

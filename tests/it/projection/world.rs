@@ -74,6 +74,7 @@ impl World {
             transaction: acknowledged,
             change: 0,
             idle_at: None,
+            doubtful: false,
         }
     }
 
@@ -433,4 +434,13 @@ pub(crate) struct WorldFeed {
     /// Changes told of the next one.
     change: usize,
     idle_at: Option<u64>,
+    doubtful: bool,
+}
+
+impl WorldFeed {
+    /// One after which copies must be compared.
+    pub(crate) fn doubtful(mut self, doubtful: bool) -> Self {
+        self.doubtful = doubtful;
+        self
+    }
 }

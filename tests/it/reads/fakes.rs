@@ -229,6 +229,14 @@ impl SessionCache for FakeCache {
         Ok(uids.iter().map(&mut of).collect())
     }
 
+    async fn clear(&self) -> StoreResult<()> {
+        for entry in self.entries.lock().unwrap().values_mut() {
+            entry.generation += 1;
+            entry.filled = None;
+        }
+        self.watch.call(StoreKind::Redis, "clear".to_owned()).await
+    }
+
     async fn fill(
         &self,
         uid: &Uid,

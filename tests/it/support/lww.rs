@@ -343,6 +343,8 @@ impl State {
                 idx: None,
                 rev,
             } => raise(&mut self.steps_gone, (session_uid.clone(), *seq), *rev),
+            // Which months an account has is a matter of the store's own.
+            Write::AccountGone { .. } => {}
             Write::SessionGone {
                 session_uid,
                 next_seq,

@@ -89,6 +89,15 @@ impl CqlCatalog {
         &self.session
     }
 
+    pub(super) fn keyspace(&self) -> &str {
+        &self.options.keyspace
+    }
+
+    /// A timestamp above every other of this process.
+    pub(super) fn tick(&self) -> i64 {
+        self.ticker.next()
+    }
+
     /// All of them by number, dropped ones included.
     pub async fn generations(&self) -> StoreResult<Vec<Generation>> {
         read(&self.session, &self.options.keyspace).await

@@ -290,7 +290,7 @@ impl SchemaMigrator for CqlMigrator {
         if !self.has_generation().await? {
             let number = self.catalog.start().await?;
             report.applied.push(format!(
-                "generation {number}, to be filled by `turngraph rebuild`"
+                "generation {number}, which `turngraph project` fills and switches to"
             ));
         }
         Ok(report)

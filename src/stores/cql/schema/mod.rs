@@ -1,6 +1,7 @@
 //! The CQL schema: which generations of tables there are, and how they come to be.
 
 mod catalog;
+mod examine;
 mod migrate;
 
 use scylla::client::session::Session;

@@ -4,28 +4,29 @@
 use crate::stores::migration::Migration;
 
 macro_rules! migrations {
-    ($($version:literal $name:literal,)*) => {
+    ($($version:literal $number:literal $name:literal,)*) => {
         /// All migrations in their order.
         pub const MIGRATIONS: &[Migration] = &[$(Migration {
             version: $version,
             name: $name,
             sql: include_str!(concat!(
-                "../../../../migrations/postgres/000", $version, "_", $name, ".sql"
+                "../../../../migrations/postgres/", $number, "_", $name, ".sql"
             )),
         },)*];
     };
 }
 
 migrations! {
-    1 "given_tables",
-    2 "added_tables",
-    3 "added_columns",
-    4 "primary_keys",
-    5 "indexes",
-    6 "triggers",
-    7 "projection",
-    8 "change_log",
-    9 "erasure",
+    1 "0001" "given_tables",
+    2 "0002" "added_tables",
+    3 "0003" "added_columns",
+    4 "0004" "primary_keys",
+    5 "0005" "indexes",
+    6 "0006" "triggers",
+    7 "0007" "projection",
+    8 "0008" "change_log",
+    9 "0009" "erasure",
+    10 "0010" "account_purges",
 }
 
 /// One step of a migration.

@@ -63,13 +63,18 @@ impl PgRecordStore {
     /// Writes the place of a receipt whose transaction has committed, and reads it.
     async fn placed(&self, account: &Uid, receipt: &Uid) -> StoreResult<Erasure> {
         let position = self.position().await?;
-        sqlx::query(shared::ERASURE_PLACE.sql)
-            .bind(receipt.as_str())
-            .bind(&position.store)
-            .bind(position.value.cast_signed())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| store_error(shared::ERASURE_PLACE.name, error))?;
+        let mut transaction = self.writing().await?;
+        run(&mut transaction, shared::ERASURE_PLACE, |q| {
+            q.bind(receipt.as_str())
+                .bind(&position.store)
+                .bind(position.value.cast_signed())
+        })
+        .await?;
+        run(&mut transaction, shared::ERASURE_REOPEN, |q| {
+            q.bind(receipt.as_str())
+        })
+        .await?;
+        commit(transaction).await?;
         let found = self.erasure(account, receipt).await?;
         Ok(found.expect("the receipt was committed just before, and none is ever removed"))
     }
@@ -198,10 +203,13 @@ impl ErasureStore for PgRecordStore {
             .map_err(|error| store_error(st::ERASE_LEFT.name, error))?;
         let left: Vec<String> = left.into_iter().map(|uid| uid.0.into()).collect();
         remove_rows(&mut transaction, account, &left).await?;
-        run(&mut transaction, shared::ACCOUNT_ANSWERS, |q| {
-            q.bind(account.as_str())
-        })
-        .await?;
+        for statement in [
+            shared::ACCOUNT_ANSWERS,
+            shared::PURGE_ACCOUNT,
+            shared::ACCOUNT_SURVIVORS,
+        ] {
+            run(&mut transaction, statement, |q| q.bind(account.as_str())).await?;
+        }
         commit(transaction).await?;
         self.placed(account, receipt).await
     }
@@ -251,19 +259,36 @@ impl ErasureStore for PgRecordStore {
         commit(transaction).await
     }
 
-    async fn erasures_applied(&self, position: &Position, at: Timestamp) -> StoreResult<u64> {
+    async fn erasures_open(&self) -> StoreResult<bool> {
+        let open: Option<i32> = sqlx::query_scalar(shared::ERASURES_OPEN.sql)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| store_error(shared::ERASURES_OPEN.name, error))?;
+        Ok(open.is_some())
+    }
+
+    async fn erasures_applied(
+        &self,
+        stores: &[StoreKind],
+        position: &Position,
+        at: Timestamp,
+    ) -> StoreResult<u64> {
         let here = self.position().await?;
         let mut transaction = self.writing().await?;
         run(&mut transaction, shared::ERASURE_PLACES, |q| {
             q.bind(&here.store).bind(here.value.cast_signed())
         })
         .await?;
-        let done = run(&mut transaction, shared::ERASURE_APPLIED, |q| {
-            q.bind(&position.store)
-                .bind(position.value.cast_signed())
-                .bind(DbTime(at))
-        })
-        .await?;
+        let mut done = 0;
+        for store in stores {
+            done += run(&mut transaction, shared::ERASURE_APPLIED, |q| {
+                q.bind(&position.store)
+                    .bind(position.value.cast_signed())
+                    .bind(DbTime(at))
+                    .bind(store.name())
+            })
+            .await?;
+        }
         commit(transaction).await?;
         Ok(done)
     }

@@ -16,15 +16,16 @@ use super::read::{sessions, shown};
 use super::statements::{reads, source as st};
 use super::{PgRecordStore, keys, query};
 use crate::domain::change::Purge;
-use crate::domain::{Position, SessionRow, Uid};
+use crate::domain::{Position, SessionRow, Timestamp, Uid};
+use crate::stores::ErasureStore;
 use crate::stores::record::StoreResult;
 use crate::stores::source::{
-    DeadLetter, Lease, Progress, ProjectionSource, SourceTurn, TurnAddress,
+    Contested, DeadLetter, Lease, Progress, ProjectionSource, SourceTurn, TurnAddress,
 };
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::records::{SessionRecord, UidRecord};
 use crate::stores::sql::source::{
-    self as shared, AddressRecord, DeadLetterRecord, PurgeRecord, SourceRecord,
+    self as shared, AddressRecord, ContestedRecord, DeadLetterRecord, PurgeRecord, SourceRecord,
 };
 
 /// What the connection of a lease sets: a holder whose machine is gone, without a word, loses the
@@ -192,6 +193,35 @@ impl ProjectionSource for PgRecordStore {
     }
 
     /// The connection is not one of the pool's, since the lock is the connection's.
+    fn receipts(&self) -> Option<&dyn ErasureStore> {
+        Some(self)
+    }
+
+    async fn forget_jobs(&self, before: Timestamp) -> StoreResult<u64> {
+        let done = sqlx::query(st::JOBS_FORGET.sql)
+            .bind(DbTime(before))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| store_error(st::JOBS_FORGET.name, error))?;
+        Ok(done.rows_affected())
+    }
+
+    async fn contested(&self, limit: usize) -> StoreResult<Vec<Contested>> {
+        let failed = |error| store_error(shared::CONTESTED.name, error);
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        // It reads every turn: on a large database it is better not known than waited for.
+        sqlx::query("select set_config('statement_timeout', '5s', true)")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        let found: Vec<ContestedRecord> = sqlx::query_as(shared::CONTESTED.sql)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        Ok(found.into_iter().map(Contested::from).collect())
+    }
+
     async fn lease(&self, role: &str) -> StoreResult<Option<Box<dyn Lease>>> {
         let failed = |error| store_error(st::LEASE.name, error);
         let options = self.pool.connect_options();

@@ -48,6 +48,23 @@ statements! { SOURCE:
             and (c.oid = 'sessions'::regclass or c.oid in (
                 select relid from pg_partition_tree('sessions'::regclass)))";
 
+    /// The server's time.
+    CLOCK(&["clock_timestamp"]) = "select clock_timestamp()";
+
+    /// What this role may not do with those of the tables `$1` that are there.
+    FORBIDDEN(&["forbidden"]) = "
+        select t.name || ': ' || string_agg(p.privilege, ', ' order by p.privilege) as forbidden
+        from unnest($1::text[]) as t(name)
+        cross join unnest(array['select', 'insert', 'update', 'delete']) as p(privilege)
+        where to_regclass(t.name) is not null
+            and not has_table_privilege(to_regclass(t.name), p.privilege)
+        group by t.name order by t.name";
+
+    /// Removes jobs written before `$1`, the oldest 10,000 at most.
+    JOBS_FORGET(&[]) = "
+        delete from projection_jobs where id in (
+            select id from projection_jobs where created_at < $1 order by id limit 10000)";
+
     /// Takes role `$1` for this connection, if no other has it. The key is that of the table, so
     /// that two schemas of one database do not get in each other's way.
     LEASE(&["taken"]) = "

@@ -27,15 +27,17 @@ statements! { WRITES:
     SESSION_READ(SessionRecord::COLUMNS) = concat!(
         "select ", session_columns!(), " from sessions where uid = $2 and account_uid = $1");
 
-    /// Inserts a session if its key `$1` is free and its account not blocked; its version `$10` becomes higher than that of a
-    /// purge of the key.
+    /// Inserts a session if its key `$1` is free and its account not blocked; its version `$10`
+    /// becomes higher than that of a purge of the key or of the account.
     SESSION_INSERT(RevRecord::COLUMNS) = "
         insert into sessions (uid, account_uid, title, created_at, deleted_at, active_root,
             next_seq, last_activity_at, forked_from, rev)
         select $1::varchar, $2::varchar, $3::varchar, $4::timestamptz, $5::timestamptz,
             $6::varchar, $7::integer, $8::timestamptz, $9::text::jsonb, greatest($10::bigint, (
             select max(p.rev) + 1 from purge_log p
-            where p.session_uid = $1::varchar having bool_or(p.kind = 'session')))
+            where p.session_uid = $1::varchar having bool_or(p.kind = 'session')), (
+            select max(p.rev) + 1 from purge_log p
+            where p.session_uid = $2::varchar and p.kind = 'account'))
         where not exists (select from erased_accounts where account_uid = $2::varchar)
         on conflict (uid) do nothing
         returning rev";

@@ -123,6 +123,10 @@ impl SqliteRecordStore {
                 .bind(position.value.cast_signed())
         })
         .await?;
+        self.erase_run(&mut connection, shared::ERASURE_REOPEN, |q| {
+            q.bind(receipt.as_str().to_owned())
+        })
+        .await?;
         // A reader that is just looking at an older state keeps the log; it is moved later then.
         for pragma in [
             "pragma wal_checkpoint(truncate)",
@@ -204,10 +208,15 @@ impl ErasureStore for SqliteRecordStore {
                 .await?
                 == 0
             {
-                self.erase_run(&mut transaction, shared::ACCOUNT_ANSWERS, |q| {
-                    q.bind(account.as_str().to_owned())
-                })
-                .await?;
+                for statement in [
+                    shared::ACCOUNT_ANSWERS,
+                    shared::PURGE_ACCOUNT,
+                    shared::ACCOUNT_SURVIVORS,
+                ] {
+                    let account = account.as_str().to_owned();
+                    self.erase_run(&mut transaction, statement, |q| q.bind(account))
+                        .await?;
+                }
                 self.commit_erasing(transaction).await?;
                 break;
             }
@@ -264,7 +273,20 @@ impl ErasureStore for SqliteRecordStore {
         self.commit_erasing(transaction).await
     }
 
-    async fn erasures_applied(&self, position: &Position, at: Timestamp) -> StoreResult<u64> {
+    async fn erasures_open(&self) -> StoreResult<bool> {
+        let open: Option<i32> = sqlx::query_scalar(shared::ERASURES_OPEN.sql)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| self.errors.driver(shared::ERASURES_OPEN.name, error))?;
+        Ok(open.is_some())
+    }
+
+    async fn erasures_applied(
+        &self,
+        stores: &[StoreKind],
+        position: &Position,
+        at: Timestamp,
+    ) -> StoreResult<u64> {
         let here = self.position().await?;
         let failed = |error| self.errors.driver("begin", error);
         let mut connection = self.writer.acquire().await.map_err(failed)?;
@@ -273,13 +295,17 @@ impl ErasureStore for SqliteRecordStore {
             q.bind(here.store.clone()).bind(here.value.cast_signed())
         })
         .await?;
-        let done = self
-            .erase_run(&mut transaction, shared::ERASURE_APPLIED, |q| {
-                q.bind(position.store.clone())
-                    .bind(position.value.cast_signed())
-                    .bind(DbTime(at))
-            })
-            .await?;
+        let mut done = 0;
+        for store in stores {
+            done += self
+                .erase_run(&mut transaction, shared::ERASURE_APPLIED, |q| {
+                    q.bind(position.store.clone())
+                        .bind(position.value.cast_signed())
+                        .bind(DbTime(at))
+                        .bind(store.name())
+                })
+                .await?;
+        }
         self.commit_erasing(transaction).await?;
         Ok(done)
     }

@@ -12,16 +12,16 @@ use async_trait::async_trait;
 use super::{SqliteRecordStore, batch, query, statements as st};
 use crate::domain::change::Purge;
 use crate::domain::{Position, SessionRow, Uid};
-use crate::stores::StoreErrorKind;
 use crate::stores::record::StoreResult;
 use crate::stores::source::{
-    DeadLetter, Lease, Progress, ProjectionSource, SourceTurn, TurnAddress,
+    Contested, DeadLetter, Lease, Progress, ProjectionSource, SourceTurn, TurnAddress,
 };
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::records::{SessionRecord, UidRecord};
 use crate::stores::sql::source::{
-    self as shared, AddressRecord, DeadLetterRecord, PurgeRecord, SourceRecord,
+    self as shared, AddressRecord, ContestedRecord, DeadLetterRecord, PurgeRecord, SourceRecord,
 };
+use crate::stores::{ErasureStore, StoreErrorKind};
 
 impl SqliteRecordStore {
     async fn run(
@@ -162,6 +162,19 @@ impl ProjectionSource for SqliteRecordStore {
                 self.run(shared::PROGRESS_FORGET.name, query).await
             }
         }
+    }
+
+    fn receipts(&self) -> Option<&dyn ErasureStore> {
+        Some(self)
+    }
+
+    async fn contested(&self, limit: usize) -> StoreResult<Vec<Contested>> {
+        let found: Vec<ContestedRecord> = sqlx::query_as(shared::CONTESTED.sql)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.errors.driver(shared::CONTESTED.name, error))?;
+        Ok(found.into_iter().map(Contested::from).collect())
     }
 
     async fn lease(&self, role: &str) -> StoreResult<Option<Box<dyn Lease>>> {

@@ -193,13 +193,15 @@ statements! { WRITES:
     SESSION_LOCK(SessionRecord::COLUMNS) = concat!(
         "select ", session_columns!(), " from sessions where uid = $2 and account_uid = $1");
 
-    /// Inserts a session if its key `$1` is free and its account not blocked; its version `$10` becomes higher than that of a
-    /// purge of the key.
+    /// Inserts a session if its key `$1` is free and its account not blocked; its version `$10`
+    /// becomes higher than that of a purge of the key or of the account.
     SESSION_INSERT(RevRecord::COLUMNS) = "
         insert into sessions (uid, account_uid, title, created_at, deleted_at, active_root,
             next_seq, last_activity_at, forked_from, rev)
         select $1, $2, $3, $4, $5, $6, $7, $8, $9, max($10, coalesce(
-            (select max(rev) + 1 from purge_log where uid = $1 and kind = 'session'), $10))
+            (select max(rev) + 1 from purge_log where uid = $1 and kind = 'session'), $10),
+            coalesce(
+            (select max(rev) + 1 from purge_log where uid = $2 and kind = 'account'), $10))
         where not exists (select 1 from erased_accounts where account_uid = $2)
         on conflict (uid) do nothing
         returning rev";

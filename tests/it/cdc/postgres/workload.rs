@@ -92,7 +92,7 @@ impl Model {
                         put(&mut self.steps, (purge.uid.clone(), idx), purge.rev, None);
                     }
                 }
-                PurgeKind::Listing | PurgeKind::Address => {}
+                PurgeKind::Listing | PurgeKind::Address | PurgeKind::Account => {}
             },
             Change::Numbered {
                 session_uid,

@@ -24,9 +24,9 @@ use turngraph::projection::{
     Counters, DualWrite, DualWriteOptions, Projector, ProjectorOptions, Quarantine, Targets,
     Verify, VerifyOptions, VerifyReport, Worker, WorkerOptions, WorkerParts,
 };
-use turngraph::stores::ProjectionStore;
 use turngraph::stores::cql::{CqlMigrator, CqlOptions, CqlProjection};
 use turngraph::stores::migration::{SchemaMigrator, UpOptions};
+use turngraph::stores::{ProjectionStore, StoreKind};
 
 use self::feeds::Place;
 use self::workload::Workload;
@@ -124,6 +124,7 @@ fn start(place: &Place, copies: &Copies) -> Running {
         projector,
         feeds: Arc::clone(&place.feeds),
         generations: None,
+        stores: vec![StoreKind::Cql],
         clock,
     };
     let verify = VerifyOptions {
@@ -136,6 +137,7 @@ fn start(place: &Place, copies: &Copies) -> Running {
         generations_poll: Duration::from_millis(50),
         repair_every: Duration::from_millis(200),
         verify,
+        ..WorkerOptions::default()
     };
     let (worker, stop) = (Worker::new(parts, options), CancellationToken::new());
     let stopped = stop.clone();

@@ -167,6 +167,10 @@ impl ChangeFeed for WorldFeed {
         STORE
     }
 
+    fn doubt(&self) -> Option<&'static str> {
+        self.doubtful.then_some("the test says so")
+    }
+
     async fn next(&mut self) -> Result<FeedEvent, FeedError> {
         let mut logged = self.world.logged.subscribe();
         loop {

@@ -83,6 +83,7 @@ macro_rules! contract_on {
                 sessions::an_invalidation_ends_the_generation_of_all_who_filled_or_wait,
                 sessions::an_entry_too_large_keeps_the_newest_bodies,
                 sessions::closing_ends_it,
+                sessions::emptied_it_has_nothing_and_takes_no_fill_that_began_before,
                 sessions::many_are_answered_in_their_order,
                 sessions::the_watermark_comes_back,
             }

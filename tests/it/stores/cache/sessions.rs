@@ -230,3 +230,23 @@ pub(super) async fn closing_ends_it(f: Fixture) {
     assert!(said.contains("used"), "{said}");
     f.cache.close().await;
 }
+
+/// After a gap in the change feed nobody knows what is old.
+pub(super) async fn emptied_it_has_nothing_and_takes_no_fill_that_began_before(f: Fixture) {
+    let session = conversation("s", 1, 10);
+    let key = &session.row.uid.clone();
+    let (mut under_way, keys) = (Vec::new(), uids(&["a", "b", "c"]));
+    for other in &keys {
+        under_way.push(missed(&*f.cache, other).await);
+    }
+    let generation = missed(&*f.cache, key).await;
+    let filled = f.cache.fill(key, generation, Some(Arc::clone(&session)));
+    assert!(filled.await.unwrap());
+    f.other.clear().await.unwrap();
+    assert!(matches!(get(&*f.cache, key).await, Cached::Miss(_)));
+    let again = f.cache.fill(key, generation, Some(Arc::clone(&session)));
+    assert!(!again.await.unwrap(), "read before it was emptied");
+    for (other, generation) in keys.iter().zip(under_way) {
+        assert!(!f.cache.fill(other, generation, None).await.unwrap());
+    }
+}

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use turngraph::domain::Timestamp;
 use turngraph::domain::score::{ScoreValue, Target};
+use turngraph::domain::{Position, Timestamp};
 use turngraph::stores::StoreKind;
 use turngraph::stores::erasure::{ErasedIn, Erasure, ErasureStore};
 use turngraph::stores::record::IdempotencyRecord;
@@ -187,8 +187,21 @@ pub(super) async fn a_receipt_is_given_once_and_shows_each_store(f: SourceFixtur
     assert_eq!(store.erasure(&uid("bob"), &uid("r1")).await.unwrap(), None);
 
     let later = Timestamp(now.0 + 5);
-    assert_eq!(store.erasures_applied(&before, later).await.unwrap(), 0);
-    assert_eq!(store.erasures_applied(&position, later).await.unwrap(), 2);
+    assert!(store.erasures_open().await.unwrap());
+    let applied = |at: Position, stores: &'static [StoreKind]| async move {
+        let done = store.erasures_applied(stores, &at, later).await;
+        done.unwrap()
+    };
+    assert_eq!(applied(before, &[StoreKind::Cql]).await, 0);
+    assert_eq!(applied(position.clone(), &[StoreKind::Cql]).await, 1);
+    let half = store.erasure(&alice, &uid("r1")).await.unwrap().unwrap();
+    let done_at: Vec<_> = half.stores.iter().map(|at| at.done_at).collect();
+    assert_eq!(done_at, [Some(later), None], "the cache is still owed");
+    assert_eq!(
+        applied(position, &[StoreKind::Cql, StoreKind::Redis]).await,
+        1
+    );
+    assert!(!store.erasures_open().await.unwrap());
     let done = store.erasure(&alice, &uid("r1")).await.unwrap().unwrap();
     assert!(done.stores.iter().all(|at| at.done_at == Some(later)));
     let all = store
@@ -263,6 +276,36 @@ pub(super) async fn what_is_purged_stays_gone_and_what_is_reborn_wins(f: SourceF
     model.assert_is(&*f.source).await;
     assert_eq!(model.turns(&uid("s"))[0].prompt.as_deref(), Some("again"));
     assert!(model.sessions.contains_key(&uid("s")), "the header too");
+}
+
+/// Projections keep an account's key where they list its sessions: they are told when it goes.
+pub(super) async fn the_end_of_an_account_is_told_above_all_that_it_had(f: SourceFixture) {
+    use turngraph::domain::change::PurgeKind;
+    add_canary(&f, "alice", "s").await;
+    add_canary(&f, "alice", "t").await;
+    add_canary(&f, "bob", "b").await;
+    let alice = uid("alice");
+    let receipt = uid("r");
+    let erased = erasures(&f).erase_account(&alice, &receipt, f.record.now(), false);
+    assert_eq!(erased.await.unwrap().sessions, 2);
+    let told = f.source.purges(&alice).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].kind, &told[0].uid), (PurgeKind::Account, &alice));
+    for session in ["s", "t"] {
+        let purges = f.source.purges(&uid(session)).await.unwrap();
+        assert!(purges.iter().all(|purge| purge.rev < told[0].rev));
+    }
+    // Born again, it has a higher version still.
+    let mut transaction = f.record.begin().await;
+    let row = session("alice", "u");
+    let rev = transaction.session_insert(&row).await.unwrap().unwrap();
+    transaction.commit().await.unwrap();
+    assert!(rev > told[0].rev, "{rev} {}", told[0].rev);
+    // An account that had nothing leaves nothing to be told.
+    let (nobody, receipt) = (uid("nobody"), uid("r2"));
+    let erased = erasures(&f).erase_account(&nobody, &receipt, f.record.now(), false);
+    assert_eq!(erased.await.unwrap().sessions, 0);
+    assert_eq!(f.source.purges(&nobody).await.unwrap(), []);
 }
 
 pub(super) async fn a_blocked_account_gets_no_session_and_others_do(f: SourceFixture) {

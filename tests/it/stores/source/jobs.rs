@@ -92,3 +92,29 @@ pub(super) async fn a_role_is_held_by_one_process_until_it_lets_go(f: SourceFixt
     };
     assert!(next.held().await);
 }
+
+/// Only PostgreSQL keeps notes of given numbers: there they are the feed's own rows.
+#[tokio::test]
+async fn notes_of_given_numbers_go_when_they_are_older_than_asked() {
+    let f = super::postgres_fixture().await;
+    let mut beside = f.beside().await;
+    sqlx::raw_sql(
+        "insert into projection_jobs (session_uid, from_seq, to_seq, created_at)
+         select 's' || n, 0, 1, timestamptz '2020-01-01' + n * interval '1 hour'
+         from generate_series(1, 10) n",
+    )
+    .execute(&mut beside)
+    .await
+    .unwrap();
+    let fifth = sqlx::query_scalar::<_, i64>(
+        "select (extract(epoch from created_at) * 1000000)::bigint from projection_jobs
+         where session_uid = 's5'",
+    );
+    let before = Timestamp(fifth.fetch_one(&mut beside).await.unwrap());
+    assert_eq!(f.source.forget_jobs(before).await.unwrap(), 4);
+    assert_eq!(f.source.forget_jobs(before).await.unwrap(), 0);
+    let left = sqlx::query_scalar::<_, String>(
+        "select session_uid::text from projection_jobs order by created_at limit 1",
+    );
+    assert_eq!(left.fetch_one(&mut beside).await.unwrap(), "s5");
+}

@@ -80,6 +80,7 @@ macro_rules! source_contract_on {
             source_contract_on! { @cases $open:
                 erasure::a_blocked_account_gets_no_session_and_others_do,
                 erasure::a_receipt_is_given_once_and_shows_each_store,
+                erasure::the_end_of_an_account_is_told_above_all_that_it_had,
                 erasure::nothing_of_a_purged_session_is_left_in_a_table_or_a_file,
                 erasure::what_is_purged_stays_gone_and_what_is_reborn_wins,
                 jobs::a_dead_letter_is_kept_once_counted_and_resolved_with_its_session,

@@ -3,7 +3,7 @@
 use turngraph::domain::change::{Purge, PurgeKind};
 use turngraph::domain::{TurnStatus, Uid};
 use turngraph::stores::record::{StoreResult, TurnProgress};
-use turngraph::stores::source::{SourceTurn, TurnAddress};
+use turngraph::stores::source::{Contested, SourceTurn, TurnAddress};
 use turngraph::stores::{ProjectionSource, RecordStore};
 
 use super::SourceFixture;
@@ -173,4 +173,25 @@ pub(super) async fn a_position_is_never_lower_than_that_of_a_commit(f: SourceFix
         assert_eq!(position.store, commit.store);
         assert!(position.value >= commit.value, "{position:?} {commit:?}");
     }
+}
+
+/// F20: no index of PostgreSQL spans both tables of turns; SQLite lets nobody change a number.
+#[tokio::test]
+async fn a_number_that_cannot_stand_is_named() {
+    let f = super::postgres_fixture().await;
+    f.record.add_conversation().await;
+    assert_eq!(f.source.contested(9).await.unwrap(), []);
+    let contested = |seq, twice| Contested {
+        session_uid: uid("s"),
+        seq,
+        twice,
+    };
+    let mut beside = f.beside().await;
+    let insert = "insert into agent_turns (uid, session_uid, seq, created_at)
+        values ('twin', 's', 0, now()), ('far', 's', 77, now())";
+    sqlx::raw_sql(insert).execute(&mut beside).await.unwrap();
+    let mut found = f.source.contested(9).await.unwrap();
+    found.sort_by_key(|contested| contested.seq);
+    assert_eq!(found, [contested(0, true), contested(77, false)]);
+    assert_eq!(f.source.contested(1).await.unwrap().len(), 1);
 }

@@ -74,6 +74,49 @@ impl Keyspace {
     }
 }
 
+/// Those of `texts` that the files of a keyspace hold.
+pub(crate) fn found_in_files<'t>(keyspace: &str, texts: &[&'t str]) -> Vec<&'t str> {
+    let mut folders = vec![server().files_of(keyspace)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                // A file may go while the folder is read; then it holds nothing.
+                files.push(std::fs::read(&path).unwrap_or_default());
+            }
+        }
+    }
+    let holds = |text: &&&str| {
+        let held = |file: &Vec<u8>| file.windows(text.len()).any(|part| part == text.as_bytes());
+        files.iter().any(held)
+    };
+    texts.iter().filter(holds).copied().collect()
+}
+
+/// Writes what is in memory to files and rewrites all files into one without what was deleted.
+pub(crate) fn flush_and_compact(keyspace: &str) {
+    tokio::task::block_in_place(|| {
+        server().nodetool(&["flush", keyspace]);
+        server().nodetool(&["compact", keyspace]);
+    });
+}
+
+/// Waits until the files hold none of the texts: the server removes replaced files a moment after
+/// it has rewritten them. What is still held after a minute.
+pub(crate) async fn left_in_files<'t>(keyspace: &str, texts: &[&'t str]) -> Vec<&'t str> {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = found_in_files(keyspace, texts);
+        if found.is_empty() || Instant::now() > until {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 impl Drop for Keyspace {
     fn drop(&mut self) {
         let sql = format!("drop keyspace if exists {}", self.name);

@@ -1,7 +1,5 @@
 //! What was purged is in no file any more, once the server has rewritten its files.
 
-use std::path::Path;
-
 use turngraph::domain::change::{SessionAbsent, SessionChange};
 use turngraph::domain::{SessionRow, TurnRole, TurnRow};
 use turngraph::stores::cql::CqlProjection;
@@ -9,7 +7,7 @@ use turngraph::stores::projection::Write;
 
 use super::super::fixture::{Fixture, step, step_write, turn, turn_write};
 use super::{clock, migrate, options};
-use crate::support::cassandra::{Keyspace, server};
+use crate::support::cassandra::{Keyspace, flush_and_compact, found_in_files, left_in_files};
 
 /// Bytes that nothing else has. Files are compressed: they are found before the purge, so the
 /// search can find them.
@@ -21,37 +19,6 @@ const CANARIES: [&str; 6] = [
     "Jd5usageHc0z",
     "Rf2graveMe9k",
 ];
-
-/// Canaries that the files of a keyspace hold.
-fn found(folder: &Path) -> Vec<&'static str> {
-    let mut folders = vec![folder.to_owned()];
-    let mut texts = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                // A file may go while the folder is read; then it holds nothing.
-                texts.push(std::fs::read(&path).unwrap_or_default());
-            }
-        }
-    }
-    let holds = |canary: &&str| {
-        let canary = canary.as_bytes();
-        let held = |text: &Vec<u8>| text.windows(canary.len()).any(|part| part == canary);
-        texts.iter().any(held)
-    };
-    CANARIES.into_iter().filter(holds).collect()
-}
-
-/// Writes what is in memory to files and rewrites all files into one without what was deleted.
-fn flush_and_compact(keyspace: &str) {
-    tokio::task::block_in_place(|| {
-        server().nodetool(&["flush", keyspace]);
-        server().nodetool(&["compact", keyspace]);
-    });
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purged_session_and_a_deleted_turn_leave_no_text_in_the_files() {
@@ -86,9 +53,9 @@ async fn a_purged_session_and_a_deleted_turn_leave_no_text_in_the_files() {
         step_write(&other, 1, step(1, 0, "stays-here", 1)),
     ])
     .await;
-    let folder = server().files_of(keyspace.name());
     flush_and_compact(keyspace.name());
-    assert_eq!(found(&folder), CANARIES, "the search finds what is there");
+    let found = found_in_files(keyspace.name(), &CANARIES);
+    assert_eq!(found, CANARIES, "the search finds what is there");
 
     f.apply(&[
         Write::ListingGone {
@@ -110,13 +77,45 @@ async fn a_purged_session_and_a_deleted_turn_leave_no_text_in_the_files() {
     ])
     .await;
     flush_and_compact(keyspace.name());
-    // The server removes replaced files a moment after it has rewritten them.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !found(&folder).is_empty() && std::time::Instant::now() < until {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(found(&folder), Vec::<&str>::new());
+    let left = left_in_files(keyspace.name(), &CANARIES).await;
+    assert_eq!(left, Vec::<&str>::new());
     let kept = f.bodies("other", &[0, 1]).await;
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].1.steps, [step(1, 0, "stays-here", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_account_is_not_listed_and_what_is_born_later_is() {
+    let keyspace = Keyspace::new().await;
+    let options = options(keyspace.name());
+    migrate(&options).await;
+    let store = CqlProjection::open(&options, 1, clock()).await.unwrap();
+    let f = Fixture::new(std::sync::Arc::new(store));
+    let listed = |rev: i64| {
+        let row = f.session("s", 1, rev);
+        let absent = SessionAbsent::default();
+        Write::Listing(SessionChange { row, absent })
+    };
+    let account_uid = f.session("s", 1, 1).account_uid;
+    let session = keyspace.session().await;
+    let months = async || {
+        let cql = "select account_uid from months_by_user_1";
+        let rows = session.query_unpaged(cql, ()).await.unwrap();
+        rows.into_rows_result().unwrap().rows_num()
+    };
+    let gone = |rev| Write::AccountGone {
+        account_uid: account_uid.clone(),
+        rev,
+    };
+    f.apply(&[listed(3)]).await;
+    assert_eq!(months().await, 1);
+    f.apply(&[gone(5)]).await;
+    assert_eq!(months().await, 0);
+    // An older write that comes late, in the same batch or after, does not bring it back.
+    f.apply(&[listed(4), gone(5)]).await;
+    f.apply(&[listed(4)]).await;
+    assert_eq!(months().await, 0);
+    f.apply(&[listed(6)]).await;
+    f.apply(&[gone(5)]).await;
+    assert_eq!(months().await, 1);
 }
