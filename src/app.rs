@@ -1,6 +1,7 @@
 //! The composition root: the only module that names concrete stores.
 
 pub mod copies;
+pub mod doctor;
 mod examples;
 pub mod feeds;
 mod indexes;

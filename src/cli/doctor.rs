@@ -1,124 +1,76 @@
 //! `turngraph doctor`: what is right, what is wrong, and what to do about it.
+//!
+//! Exit code 0 when nothing is wrong (warnings are not), 1 when something is.
 
-use serde::Serialize;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
-use super::{Settings, output, said};
-use crate::app::App;
+use super::{Settings, output};
+use crate::app::doctor::{Check, Severity, examine};
 use crate::http::playground;
 
-/// One check.
-#[derive(Serialize)]
-struct Check {
-    name: &'static str,
-    ok: bool,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
 pub(super) async fn run(settings: &Settings, json: bool) -> anyhow::Result<u8> {
-    let checks = check(settings).await;
-    let all_ok = checks.iter().all(|c| c.ok);
+    let mut checks = of_this_machine(settings);
+    checks.extend(examine(settings).await);
     if json {
         output::json(&checks)?;
     } else {
-        let mut lines = Vec::new();
-        for Check {
-            name,
-            ok,
-            found,
-            hint,
-        } in &checks
-        {
-            lines.push(format!(
-                "{} {name:<16} {found}",
-                if *ok { "✔" } else { "✖" }
-            ));
-            if let Some(hint) = hint {
-                lines.push(format!("  {:<16} → {hint}", ""));
-            }
-        }
-        output::line(lines.join("\n"))?;
+        output::line(checks.iter().map(shown).collect::<Vec<_>>().join("\n"))?;
     }
-    Ok(if all_ok { 0 } else { 69 })
+    Ok(u8::from(checks.iter().any(|check| !check.ok)))
 }
 
-async fn check(settings: &Settings) -> Vec<Check> {
-    let mut checks = vec![Check {
-        name: "playground",
-        ok: true,
-        found: if playground::is_built() {
-            "built in".into()
-        } else {
-            "not built in".into()
-        },
-        hint: (!playground::is_built()).then(|| "npm is there? then: make playground".into()),
-    }];
-    checks.push(match std::net::TcpListener::bind(settings.listen) {
-        Ok(_) => Check {
-            name: "listen",
-            ok: true,
-            found: format!("{} is free", settings.listen),
-            hint: None,
-        },
-        Err(error) => Check {
-            name: "listen",
-            ok: false,
-            found: format!("{}: {error}", settings.listen),
-            hint: Some("choose another address with --listen, or end what uses it".into()),
-        },
-    });
-    checks.extend(record(settings).await);
-    checks
+fn shown(check: &Check) -> String {
+    let sign = match check.severity {
+        Severity::Ok => "✔",
+        Severity::Warning => "!",
+        Severity::Problem => "✖",
+    };
+    let line = format!("{sign} {:<18} {}", check.name, check.found);
+    match &check.hint {
+        Some(hint) => format!("{line}\n  {:<18} → {hint}", ""),
+        None => line,
+    }
 }
 
-async fn record(settings: &Settings) -> Vec<Check> {
-    let name = "record store";
-    let failed = |error: &anyhow::Error| {
-        let found = format!("{}: {}", settings.record.masked(), said(error));
-        vec![Check {
-            name,
-            ok: false,
-            found,
-            // A store's error says itself what to do.
-            hint: None,
-        }]
+fn of_this_machine(settings: &Settings) -> Vec<Check> {
+    let page = match playground::is_built() {
+        true => Check::ok("playground", "built in"),
+        false => Check::warning(
+            "playground",
+            "not built in",
+            "npm is there? then: make playground",
+        ),
     };
-    let app = match App::open(settings, false).await {
-        Ok(app) => app,
-        Err(error) => return failed(&error),
+    let listen = match std::net::TcpListener::bind(settings.listen) {
+        Ok(_) => Check::ok("listen", format!("{} is free", settings.listen)),
+        Err(_) if is_turngraph(settings.listen) => Check::ok(
+            "listen",
+            format!("turngraph answers at {}", settings.listen),
+        ),
+        Err(error) => Check::problem(
+            "listen",
+            format!("{}: {error}", settings.listen),
+            "choose another address with --listen, or end what uses it",
+        ),
     };
-    let health = app.record.health().await;
-    app.record.close().await;
-    match health {
-        Err(error) => failed(&error.into()),
-        Ok(health) => vec![
-            Check {
-                name,
-                ok: true,
-                found: format!("{} at {}", health.engine, settings.record.masked()),
-                hint: None,
-            },
-            Check {
-                name: "schema",
-                ok: health.schema_version == health.schema_expected,
-                found: format!(
-                    "version {} of {}",
-                    health.schema_version, health.schema_expected
-                ),
-                hint: (health.schema_version < health.schema_expected)
-                    .then(|| "turngraph migrate plan, then turngraph migrate up".into()),
-            },
-            Check {
-                name: "pending turns",
-                ok: true,
-                found: health.pending_turns.to_string(),
-                hint: (health.pending_turns > 0).then(|| {
-                    "turns of other programs whose session does not exist (yet); they are not \
-                     shown until it does"
-                        .into()
-                }),
-            },
-        ],
-    }
+    vec![page, listen]
+}
+
+/// How long whatever uses the address may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether what uses the address is a server of ours.
+fn is_turngraph(address: SocketAddr) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /health/live HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(4_096).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.contains(" 200 ") && answer.ends_with("\r\n\r\nlive\n"))
 }
