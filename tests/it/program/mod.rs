@@ -3,6 +3,7 @@
 mod adoption;
 mod bad_input;
 mod http;
+mod hybrid;
 mod outage;
 mod output;
 mod server;
@@ -76,8 +77,10 @@ impl Server {
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
             Some(format!("http://127.0.0.1:{port}"))
         };
+        // What it logged before may name the addresses of stores.
         let url = banner
             .iter()
+            .rev()
             .find_map(address)
             .expect("a server says its address");
         Self { child, url, banner }
@@ -96,6 +99,12 @@ impl Server {
     /// Waits for the end and returns the exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// The body of a page, e.g. `/metrics`.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        answer.text().await.unwrap()
     }
 
     /// Asks `/graphql`.
