@@ -215,15 +215,9 @@ impl<'a> Plan<'a> {
                 next_seq,
                 rev,
             } => self.session_gone(session_uid.as_str(), *next_seq, *rev),
-            Write::AccountGone { account_uid, rev } => self.push(
-                Stage::Graph,
-                Partition::Months(account_uid.as_str()),
-                &self.statements.months_gone,
-                Values::Gone(Gone {
-                    timestamp: *rev,
-                    key: account_uid.as_str(),
-                }),
-            ),
+            Write::AccountGone { account_uid, rev } => {
+                self.account_gone(account_uid.as_str(), *rev);
+            }
         }
         Ok(())
     }
@@ -337,6 +331,19 @@ impl<'a> Plan<'a> {
             Partition::Listing(account_uid, month),
             &self.statements.listing_gone,
             Values::ListingGone(gone),
+        );
+    }
+
+    fn account_gone(&mut self, account: &'a str, rev: i64) {
+        let gone = Gone {
+            timestamp: rev,
+            key: account,
+        };
+        self.push(
+            Stage::Graph,
+            Partition::Months(account),
+            &self.statements.months_gone,
+            Values::Gone(gone),
         );
     }
 
