@@ -228,9 +228,10 @@ async fn a_list_for_which_nothing_vouches_is_an_error_while_the_record_is_away()
     // A session without a header, and more sessions than are read whole.
     let header = lab.projection.sessions.lock().unwrap().remove(&uid("v"));
     fails(&lab.eventual(), &request).await;
-    let mut sessions = lab.projection.sessions.lock().unwrap();
-    sessions.insert(uid("v"), header.unwrap());
-    drop(sessions);
+    {
+        let mut sessions = lab.projection.sessions.lock().unwrap();
+        sessions.insert(uid("v"), header.unwrap());
+    }
     let many = (0..200).map(|n| {
         let place = ListedSession {
             created_at: Timestamp(n),
