@@ -50,7 +50,7 @@ impl Hot {
     async fn new() -> Self {
         let server = Redis::start();
         let proxy = Proxy::to(server.address());
-        let options = RedisOptions::url(&format!("redis://{}", proxy.address()));
+        let options = RedisOptions::url(format!("redis://{}", proxy.address()));
         let cache = RedisCache::open(options, Random::seeded(7)).await.unwrap();
         Self {
             cache: Arc::new(cache),
