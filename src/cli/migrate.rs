@@ -52,22 +52,25 @@ pub(super) async fn run(
 ) -> anyhow::Result<u8> {
     match command {
         MigrateCommand::Up { wait, .. } => {
-            until(wait, || async {
-                done(command, settings, json).await.map(Some)
-            })
-            .await
+            let up = || async { done(command, settings, json).await.map(Some) };
+            until(wait, &[UNAVAILABLE], up).await
         }
         MigrateCommand::Wait { within } => {
+            // A schema that somebody is making does not fit until it is made.
             let current = || async { Ok(is_current(settings).await?.then_some(0)) };
-            until(within, current).await
+            until(within, &[UNAVAILABLE, WRONG_SCHEMA], current).await
         }
         MigrateCommand::Status | MigrateCommand::Plan => done(command, settings, json).await,
     }
 }
 
-/// Tries until there is an outcome, for as long as a store cannot be reached (or there is none yet)
-/// and the time is not over. What is wrong with a store that answers does not mend itself.
-async fn until<F>(seconds: u64, mut attempt: impl FnMut() -> F) -> anyhow::Result<u8>
+/// Tries until there is an outcome, for as long as there is none yet, or an error of one of these exit
+/// codes, and the time is not over. What else is wrong does not mend itself.
+async fn until<F>(
+    seconds: u64,
+    passing: &[u8],
+    mut attempt: impl FnMut() -> F,
+) -> anyhow::Result<u8>
 where
     F: Future<Output = anyhow::Result<Option<u8>>>,
 {
@@ -77,7 +80,7 @@ where
         let missing = match attempt().await {
             Ok(Some(code)) => return Ok(code),
             Ok(None) => SchemaPending.into(),
-            Err(error) if exit_code(&error) == UNAVAILABLE => error,
+            Err(error) if passing.contains(&exit_code(&error)) => error,
             Err(error) => return Err(error),
         };
         if Instant::now() >= end {
