@@ -227,24 +227,18 @@ class Monitoring(unittest.TestCase):
         books = {path.stem for path in (ROOT / "docs/runbooks").glob("Turngraph*.md")}
         self.assertLessEqual({rule["alert"] for _, rule in self.rules()}, books)
 
-    def test_alerts_and_dashboards_use_only_metrics_that_the_program_prints(self):
-        # The program's own words: the name in a call of the metrics facade.
-        source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
-        printed = set(re.findall(r'"(turngraph_[a-z_]+)"', source))
-        counted = set(re.findall(r"^    ([a-z_]+),$", (ROOT / "src/projection/counters.rs").read_text(), re.M))
+    def test_alerts_and_dashboards_use_only_metrics_that_are_documented(self):
+        # That a running program prints them is shown in test_processes.
+        listed = set(re.findall(r"^\| `(turngraph_[a-z_]+)`", (ROOT / "docs/operations.md").read_text(), re.M))
         texts = {path.name: rule["expr"] for path, rule in self.rules()}
         for path in (CHART / "monitoring/dashboards").glob("*.json"):
             for panel in json.loads(path.read_text())["panels"]:
                 for target in panel["targets"]:
                     texts[f"{path.name}: {panel['title']}"] = target["expr"]
-        self.assertGreater(len(texts), 10)
+        self.assertGreater(len(texts), 20)
         for where, expression in texts.items():
             for name in re.findall(r"turngraph_[a-z_]+", expression):
-                name = re.sub(r"_(bucket|sum|count)$", "", name)
-                self.assertIn(name, printed, where)
-            for pattern in re.findall(r'what=~?"([^"]+)"', expression):
-                for one in pattern.split("|"):
-                    self.assertTrue(any(re.fullmatch(one, known) for known in counted), f"{where}: {one}")
+                self.assertIn(re.sub(r"_(bucket|sum|count)$", "", name), listed, where)
 
     def test_the_config_map_has_dashboards_that_grafana_can_read(self):
         data = render(ALL)[f"ConfigMap/{FULL}-dashboards"]["data"]

@@ -138,10 +138,12 @@ class SingleNode(unittest.TestCase):
         names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"turngraph_[a-z_]+", used)}
         printed = set(re.findall(r"^(turngraph_[a-z_]+)", texts, re.M))
         printed |= {re.sub(r"_(bucket|sum|count)$", "", name) for name in printed}
+        self.assertGreater(len(names), 20)
         self.assertEqual(names - printed, set())
-        for pattern in re.findall(r'what=~?\\?"([^"\\]+)\\?"', used):
+        # Values of labels too: an alert on a misspelt one would be silent for ever.
+        for label, pattern in re.findall(r'(state|status|result)=~?\\?"([^"\\]+)\\?"', used):
             for one in pattern.split("|"):
-                self.assertRegex(texts, rf'what="{one}"')
+                self.assertRegex(texts, rf'{label}="{one}"')
 
     def test_6_a_backup_can_be_restored(self):
         self.assertNotIn("errors", self.ask('mutation { createSession(input: {title: "kept", firstPrompt: "for ever"}) { session { uid } } }'))
