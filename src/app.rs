@@ -182,11 +182,14 @@ impl App {
     }
 
     fn commands_telling(&self, listener: Option<Arc<dyn CommitListener>>) -> Commands {
-        Commands {
-            record: Arc::clone(&self.record),
-            clock: Arc::clone(&self.clock),
-            uids: Arc::clone(&self.uids),
-            listener,
+        let commands = Commands::new(
+            Arc::clone(&self.record),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.uids),
+        );
+        match listener {
+            Some(listener) => commands.telling(listener),
+            None => commands,
         }
     }
 

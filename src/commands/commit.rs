@@ -24,7 +24,7 @@ pub trait CommitListener: Send + Sync + 'static {
     async fn committed(&self, commit: &Commit) -> bool;
 }
 
-/// A transaction of a command that was committed.
+/// What a transaction that was committed changed in one session, be it by one command or several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
     /// The session that was written.
@@ -35,7 +35,7 @@ pub struct Commit {
     pub revision: Revision,
 }
 
-/// Rows that a command wrote, in the terms of the change feed.
+/// Rows that were written, in the terms of the change feed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WrittenRows {
     changes: Vec<Change>,
@@ -68,14 +68,14 @@ impl WrittenRows {
     }
 
     /// A turn was inserted, with the prompt of a human one.
-    pub(super) fn turn(&mut self, session: &Uid, turn: &TurnRow, prompt: Option<&str>) {
+    pub(super) fn turn(&mut self, session: &Uid, turn: TurnRow, prompt: Option<String>) {
         let usage_known = turn.usage.is_none();
         self.turn_change(session, turn, prompt, usage_known);
     }
 
     /// A turn was updated; `usage_written` when its usage came from the command.
     pub(super) fn turn_edited(&mut self, session: &Uid, turn: &TurnRow, usage_written: bool) {
-        self.turn_change(session, turn, None, !usage_written);
+        self.turn_change(session, turn.clone(), None, !usage_written);
     }
 
     /// A store may keep JSON in a form of its own, and rows of one version must not differ: so
@@ -83,36 +83,36 @@ impl WrittenRows {
     fn turn_change(
         &mut self,
         session: &Uid,
-        turn: &TurnRow,
-        prompt: Option<&str>,
+        mut turn: TurnRow,
+        prompt: Option<String>,
         usage_known: bool,
     ) {
-        let mut turn = turn.clone();
         if !usage_known {
             turn.usage = None;
             self.left_out = true;
         }
+        let bytes = prompt.as_ref().map_or(0, String::len);
         let change = TurnChange {
             session_uid: session.clone(),
             turn,
-            prompt: prompt.map(str::to_owned),
+            prompt,
             absent: TurnAbsent {
                 usage: !usage_known,
                 ..TurnAbsent::default()
             },
         };
-        let bytes = prompt.map_or(0, str::len);
         self.push(Change::Turn(Box::new(change)), bytes);
     }
 
     /// A step of turn number `seq` was inserted or updated.
-    pub(super) fn step(&mut self, session: &Uid, seq: i32, step: &StepRow) {
+    pub(super) fn step(&mut self, session: &Uid, seq: i32, step: StepRow) {
+        let bytes = step.content.len();
         let change = StepChange {
             address: Some((session.clone(), seq)),
-            step: step.clone(),
+            step,
             content_absent: false,
         };
-        self.push(Change::Step(Box::new(change)), step.content.len());
+        self.push(Change::Step(Box::new(change)), bytes);
     }
 
     /// Something was written that is not among the changes.

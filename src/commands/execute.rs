@@ -1,13 +1,13 @@
-//! Runs a command: transaction, idempotency, commit, and another attempt after a lost race.
+//! Runs a command to its end: with a group, alone where that is better, again after a lost race,
+//! and by what is stored where its idempotency key is known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use super::attempt::{Attempt, Draft, Stop, Subject};
-use super::commit::{Commit, WrittenRows};
-use super::idempotency::{Answer, Key};
+use super::attempt::Attempt;
+use super::draft::{Draft, Needs, Stop, Subject};
+use super::group::{Answer, Job, alone, gather};
+use super::idempotency::{Answer as KeptAnswer, Key};
 use super::outcome::{StepsOf, UserError, UserErrorCode};
 use super::{CommandError, CommandResult, Commands, Outcome, Written};
 use crate::domain::graph::Ix;
@@ -22,13 +22,21 @@ pub(super) const ATTEMPTS_MAX: u32 = 8;
 const BACKOFF_FIRST: Duration = Duration::from_millis(8);
 
 /// A command whose input passed the rules that need no store.
-#[async_trait]
-pub(super) trait Command: Send + Sync {
+pub(super) trait Command: Send + Sync + 'static {
     /// Name of the mutation.
-    const NAME: &'static str;
+    fn name(&self) -> &'static str;
 
-    /// Checks the other rules and writes. May be called again after an attempt that lost a race.
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop>;
+    /// What must be locked and loaded for it.
+    fn needs(&self) -> Needs<'_>;
+
+    /// Checks the other rules and settles what is to be written. May be called again, in another
+    /// group, after one that was not committed.
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop>;
+
+    /// Text that it writes, in bytes; more than a group can hold where it copies.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What a command was about, as places in the graph of its answer.
@@ -60,92 +68,69 @@ impl Places {
 
 impl Commands {
     /// Runs a command of an account to its end.
-    pub(super) async fn run<C: Command>(
+    pub(super) async fn run(
         &self,
         account: &Uid,
-        command: &C,
-        key: Option<&Key>,
+        command: impl Command,
+        key: Option<Key>,
     ) -> CommandResult<Places> {
-        let mut failed = 0;
+        let job = Arc::new(Job {
+            account: account.clone(),
+            command: Box::new(command),
+            key,
+        });
+        let (name, key) = (job.command.name(), job.key.as_ref());
+        let failed = |source| CommandError {
+            command: name,
+            source,
+        };
+        let mut apart = self.engine.lanes.is_large(job.command.bytes());
+        let mut tries = 0;
         loop {
-            match self.attempt(account, command, key).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => {
-                    failed += 1;
-                    if error.kind != StoreErrorKind::Conflict || failed == ATTEMPTS_MAX {
-                        return Err(CommandError {
-                            command: C::NAME,
-                            source: error,
-                        });
+            let sent = match apart {
+                true => alone(&self.engine, &job),
+                false => gather(&self.engine, &job),
+            };
+            let answer = sent
+                .await
+                .unwrap_or_else(|_| Answer::Failed(self.stopped()));
+            // Whoever met another transaction once does not let a group wait for it again.
+            apart = true;
+            match answer {
+                Answer::Done(written) => return Ok(Outcome::Done(*written)),
+                Answer::Refused(errors) => {
+                    // A twin of this very request may have been faster: then its write is what
+                    // the rules stumble over, and its answer is the right one.
+                    let twin = self.replay(account, key).await.map_err(failed)?;
+                    return Ok(twin.unwrap_or(Outcome::Refused(errors)));
+                }
+                Answer::Known(known) => {
+                    let key = key.expect("only who has a key is answered by it");
+                    let kept = self.answer_again(account, key, &known).await;
+                    return kept.map_err(failed);
+                }
+                Answer::Apart => {}
+                Answer::Failed(error) => {
+                    tries += 1;
+                    if error.kind != StoreErrorKind::Conflict || tries == ATTEMPTS_MAX {
+                        return Err(failed(error));
                     }
+                    tokio::time::sleep(backoff(tries, &self.next_uid())).await;
                 }
             }
-            tokio::time::sleep(backoff(failed, &self.uids.next())).await;
         }
     }
 
-    async fn attempt<C: Command>(
-        &self,
-        account: &Uid,
-        command: &C,
-        key: Option<&Key>,
-    ) -> Result<Outcome<Written<Places>>, StoreError> {
-        if let Some(answer) = self.replay(account, key).await? {
-            return Ok(answer);
-        }
-        let mut attempt = Attempt {
-            tx: self.record.begin().await?,
-            account,
-            now: self.clock.now(),
-        };
-        let draft = match command.apply(&mut attempt).await {
-            Ok(draft) => draft,
-            Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Refused(errors)) => {
-                // A twin of this very request may have been faster: then its write is what the
-                // rules stumble over, and its answer is the right one.
-                drop(attempt);
-                let twin = self.replay(account, key).await?;
-                return Ok(twin.unwrap_or(Outcome::Refused(errors)));
-            }
-        };
-        if let Some(key) = key {
-            let record = IdempotencyRecord {
-                input_hash: key.input_hash.clone(),
-                answer: Answer::of(&draft).to_json(),
-            };
-            let now = attempt.now;
-            attempt
-                .tx
-                .idempotency_insert(account, &key.text, &record, now)
-                .await?;
-        }
-        let position = attempt.tx.commit().await?;
-        let places = places(&draft.graph, &draft.subject)
-            .expect("a command is about turns of the session it wrote");
-        let commit = Commit {
-            session_uid: draft.session.uid.clone(),
-            rows: draft.written,
-            revision: Revision::of_write(position, draft.rows),
-        };
-        let copied = self.tell(&commit).await;
-        Ok(Outcome::Done(Written {
-            session: draft.session,
-            graph: draft.graph,
-            subject: places,
-            revision: commit.revision,
-            copied,
-            replayed: false,
-        }))
-    }
-
-    /// Tells the listener of a commit that changed something; whether every copy has it.
-    async fn tell(&self, commit: &Commit) -> bool {
-        match &self.listener {
-            Some(listener) if commit.rows != WrittenRows::default() => {
-                listener.committed(commit).await
-            }
-            _ => false,
+    /// The task that carried a command out ended without an answer.
+    fn stopped(&self) -> StoreError {
+        StoreError {
+            kind: StoreErrorKind::Unavailable,
+            store: self.engine.record.kind(),
+            action: "commit",
+            message: "the program stopped, or failed, while it wrote; whether the write is there \
+                      is not known, so repeat the request with its idempotencyKey"
+                .to_owned(),
+            source: None,
         }
     }
 
@@ -156,27 +141,39 @@ impl Commands {
         key: Option<&Key>,
     ) -> Result<Option<Outcome<Written<Places>>>, StoreError> {
         let Some(key) = key else { return Ok(None) };
-        let Some(known) = self.record.idempotency(account, &key.text).await? else {
-            return Ok(None);
-        };
+        let known = self.engine.record.idempotency(account, &key.text).await?;
+        match known {
+            Some(known) => self.answer_again(account, key, &known).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Answers by what an idempotency key stands for.
+    async fn answer_again(
+        &self,
+        account: &Uid,
+        key: &Key,
+        known: &IdempotencyRecord,
+    ) -> Result<Outcome<Written<Places>>, StoreError> {
         let refuse = |code, message| {
             let error = UserError::new(code, &["idempotencyKey"], message);
-            Ok(Some(Outcome::Refused(vec![error])))
+            Ok(Outcome::Refused(vec![error]))
         };
         if known.input_hash != key.input_hash {
             let message = "this idempotency key was used with another mutation or another input; \
                            take a new key for a new request";
             return refuse(UserErrorCode::IdempotencyMismatch, message);
         }
-        let answer: Answer = serde_json::from_str(&known.answer).map_err(|error| StoreError {
-            kind: StoreErrorKind::Corrupt,
-            store: self.record.kind(),
-            action: "idempotency",
-            message: "the stored answer of an idempotency key cannot be read".to_owned(),
-            source: Some(error.into()),
-        })?;
+        let answer: KeptAnswer =
+            serde_json::from_str(&known.answer).map_err(|error| StoreError {
+                kind: StoreErrorKind::Corrupt,
+                store: self.engine.record.kind(),
+                action: "idempotency",
+                message: "the stored answer of an idempotency key cannot be read".to_owned(),
+                source: Some(error.into()),
+            })?;
         match self.read_again(account, answer).await? {
-            Some(written) => Ok(Some(Outcome::Done(written))),
+            Some(written) => Ok(Outcome::Done(written)),
             None => refuse(
                 UserErrorCode::NotFound,
                 "what was written under this idempotency key no longer exists",
@@ -188,16 +185,16 @@ impl Commands {
     async fn read_again(
         &self,
         account: &Uid,
-        answer: Answer,
+        answer: KeptAnswer,
     ) -> Result<Option<Written<Places>>, StoreError> {
         // The place of the first commit is not known, but that of a transaction that begins
         // after it is not lower, and a revision that is too high is only waited for.
-        let position = self.record.begin().await?.commit().await?;
+        let position = self.engine.record.begin().await?.commit().await?;
         let of = std::slice::from_ref(&answer.session);
-        let Some(session) = self.record.sessions_by_uid(account, of).await?.pop() else {
+        let Some(session) = self.engine.record.sessions_by_uid(account, of).await?.pop() else {
             return Ok(None);
         };
-        let turns = self.record.turns_by_session(account, of).await?;
+        let turns = self.engine.record.turns_by_session(account, of).await?;
         let turns = turns.into_iter().map(|t| t.turn).collect();
         let graph = Arc::new(SessionGraph::build(turns, session.active_root.clone()));
         Ok(places(&graph, &answer.subject()).map(|places| Written {
@@ -211,7 +208,8 @@ impl Commands {
     }
 }
 
-fn places(graph: &SessionGraph, subject: &Subject) -> Option<Places> {
+/// A subject's places in a graph; none where a turn is not in it.
+pub(super) fn places(graph: &SessionGraph, subject: &Subject) -> Option<Places> {
     let turns = subject.turns.iter().map(|uid| graph.find(uid));
     Some(Places {
         turns: turns.collect::<Option<_>>()?,

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::attempt::{Draft, Subject};
+use super::draft::{Draft, Subject};
 use super::rules::{self, Faults};
 use crate::domain::Uid;
 use crate::domain::revision::REVISION_ROWS_MAX;
@@ -115,14 +115,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// What is stored of a draft.
-    pub(super) fn of(draft: &Draft) -> Self {
-        let few = draft.rows.len() <= REVISION_ROWS_MAX;
+    /// What is stored of a draft whose rows have these versions.
+    pub(super) fn of(draft: &Draft, rows: Vec<(Uid, i64)>) -> Self {
+        let few = rows.len() <= REVISION_ROWS_MAX;
         Self {
-            session: draft.session.uid.clone(),
+            session: draft.session.clone(),
             turns: draft.subject.turns.clone(),
             idxs: draft.subject.idxs.clone(),
-            rows: if few { draft.rows.clone() } else { Vec::new() },
+            rows: if few { rows } else { Vec::new() },
         }
     }
 

@@ -10,14 +10,19 @@
 //!   connection sees the writes.
 //! - Statements are named constants; no SQL is built at run time.
 
+mod transaction;
+mod write;
+
 use async_trait::async_trait;
 
+pub use self::transaction::{Claims, LockedSessions, RecordTransaction, TurnPlace};
+pub use self::write::{NewStep, StepEdit, TurnEdit, Versions, WriteSet};
 use super::StoreKind;
 use super::error::StoreError;
 use super::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};
 use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
-use crate::domain::{ForkOrigin, Position, SessionRow, StepRow, Timestamp, TurnRole, TurnRow, Uid};
+use crate::domain::{ForkOrigin, SessionRow, StepRow, Timestamp, TurnRow, Uid};
 
 /// Result of a store.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -67,6 +72,13 @@ pub struct TurnPatch {
     pub deleted_at: Option<Option<Timestamp>>,
     /// Progress, end and usage of an agent turn, set together.
     pub progress: Option<TurnProgress>,
+}
+
+impl TurnPatch {
+    /// Whether it changes what only agent turns have.
+    pub fn is_of_agents(&self) -> bool {
+        self.liked.is_some() || self.progress.is_some()
+    }
 }
 
 /// Progress of an agent turn.
@@ -179,6 +191,12 @@ pub trait RecordStore: Send + Sync + 'static {
     /// Starts a transaction that may write.
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>>;
 
+    /// Starts a transaction for the commands of several callers: whatever it has to wait for, it
+    /// waits for an instant only, and fails with [`super::StoreErrorKind::Conflict`] then.
+    async fn begin_group(&self) -> StoreResult<Box<dyn RecordTransaction>> {
+        self.begin().await
+    }
+
     /// What removes for good, where this store can; both engines can.
     fn erasures(&self) -> Option<&dyn super::erasure::ErasureStore> {
         None
@@ -186,102 +204,6 @@ pub trait RecordStore: Send + Sync + 'static {
 
     /// Closes all connections after the statements under way have ended.
     async fn close(&self);
-}
-
-/// A transaction on the record store. Dropping it rolls back.
-///
-/// `rev` of an inserted row is the caller's; that of an updated row becomes
-/// `greatest(rev + 1, now)` and is returned.
-#[async_trait]
-pub trait RecordTransaction: Send {
-    /// Locks a session of `account` until the end of the transaction, after numbering the turns
-    /// that other programs have added to it.
-    async fn session_lock(&mut self, account: &Uid, uid: &Uid) -> StoreResult<Option<SessionRow>>;
-
-    /// Inserts a session and locks it. Returns its `rev`: `session.rev`, or one more than that
-    /// of the purge where the key was purged before. `Ok(None)` when the key is taken, by
-    /// whatever account, or the account was erased and is blocked.
-    async fn session_insert(&mut self, session: &SessionRow) -> StoreResult<Option<i64>>;
-
-    /// Changes a locked session; returns its new `rev`.
-    async fn session_update(
-        &mut self,
-        uid: &Uid,
-        patch: &SessionPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64>;
-
-    /// All turns of a locked session by `seq`, deleted ones included.
-    async fn turns(&mut self, session_uid: &Uid) -> StoreResult<Vec<TurnRow>>;
-
-    /// Claims keys for new turns, and returns those that turns have already, of whatever account
-    /// and kind. The others stay free until the end of this transaction, except for programs that
-    /// write without turngraph: another transaction that claims one of them waits for this one.
-    ///
-    /// Whoever inserts a turn under a key that was given claims it first, all keys by one call
-    /// after the session is locked: this order is what keeps writers from waiting for each other.
-    /// Keys that turngraph makes need no claim.
-    async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>>;
-
-    /// Session of a turn of `account`.
-    async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>>;
-
-    /// Inserts turns of a locked session, in few statements however many there are. Keys that
-    /// were given were claimed before.
-    async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()>;
-
-    /// Changes a turn of a locked session; returns its new `rev`.
-    async fn turn_update(
-        &mut self,
-        turn: (TurnRole, &Uid),
-        patch: &TurnPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64>;
-
-    /// Inserts steps of turns of a locked session; `turn_seqs` has the `seq` of each step's turn.
-    async fn steps_insert(
-        &mut self,
-        session_uid: &Uid,
-        steps: &[StepRow],
-        turn_seqs: &[i32],
-    ) -> StoreResult<()>;
-
-    /// Replaces the content of a step; its new `rev`, or none when there is no such step.
-    async fn step_update(
-        &mut self,
-        turn: &Uid,
-        idx: i32,
-        content: &str,
-        now: Timestamp,
-    ) -> StoreResult<Option<i64>>;
-
-    /// Prompts of human turns, as (turn, prompt).
-    async fn prompts(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<(Uid, String)>>;
-
-    /// Steps of agent turns, by turn and `idx`.
-    async fn steps(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<StepRow>>;
-
-    /// Index and type of the steps of agent turns, by turn and `idx`.
-    async fn step_heads(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<StepHead>>;
-
-    /// Inserts scores of a locked session; those whose key exists are left as they are.
-    async fn scores_insert(&mut self, session_uid: &Uid, scores: &[ScoreRow]) -> StoreResult<()>;
-
-    /// Sets metadata of a locked session, its turns and steps; an existing key is replaced.
-    async fn metadata_set(&mut self, session_uid: &Uid, rows: &[MetadataRow]) -> StoreResult<()>;
-
-    /// Stores what an idempotency key stands for. A concurrent holder of the same key makes this
-    /// wait and then fail with [`super::StoreErrorKind::Conflict`].
-    async fn idempotency_insert(
-        &mut self,
-        account: &Uid,
-        key: &str,
-        record: &IdempotencyRecord,
-        now: Timestamp,
-    ) -> StoreResult<()>;
-
-    /// Commits and returns a position that is not lower than that of this commit.
-    async fn commit(self: Box<Self>) -> StoreResult<Position>;
 }
 
 /// The origin of a fork as stored, `{"session_uid", "turn_uid", "at"}`.

@@ -82,7 +82,7 @@ impl Commands {
         account: &Uid,
         command: &'static str,
     ) -> Result<bool, CommandError> {
-        let Some(store) = self.record.erasures() else {
+        let Some(store) = self.engine.record.erasures() else {
             return Ok(false);
         };
         let blocked = store.account_blocked(account).await;
@@ -90,9 +90,9 @@ impl Commands {
     }
 
     fn erasures(&self) -> StoreResult<&dyn ErasureStore> {
-        self.record.erasures().ok_or_else(|| StoreError {
+        self.engine.record.erasures().ok_or_else(|| StoreError {
             kind: StoreErrorKind::Bug,
-            store: self.record.kind(),
+            store: self.engine.record.kind(),
             action: "erasures",
             message: "this record store cannot erase".to_owned(),
             source: None,
@@ -108,7 +108,7 @@ impl Commands {
     ) -> Result<Option<Erasure>, CommandError> {
         let failed = |source| CommandError { command, source };
         let store = self.erasures().map_err(failed)?;
-        let receipt = self.uids.next();
+        let receipt = self.next_uid();
         let mut tries = 0;
         loop {
             let done = match job {
@@ -121,7 +121,7 @@ impl Commands {
             match done {
                 Err(error) if error.kind == StoreErrorKind::Conflict && tries < ATTEMPTS_MAX => {
                     tries += 1;
-                    tokio::time::sleep(backoff(tries, &self.uids.next())).await;
+                    tokio::time::sleep(backoff(tries, &self.next_uid())).await;
                 }
                 done => return done.map_err(failed),
             }
@@ -134,7 +134,7 @@ impl Commands {
         (account, receipt): (&Uid, &Uid),
         session: &Uid,
     ) -> StoreResult<Option<Erasure>> {
-        let now = self.clock.now();
+        let now = self.engine.clock.now();
         match store.erase_session(account, session, receipt, now).await? {
             Some(erasure) => Ok(Some(erasure)),
             None => store.last_erasure(account, Some(session)).await,
@@ -151,13 +151,13 @@ impl Commands {
             include_deleted: true,
             ..SessionFilter::default()
         };
-        if self.record.sessions_count(account, &all, 1).await? == 0
+        if self.engine.record.sessions_count(account, &all, 1).await? == 0
             && (!block || store.account_blocked(account).await?)
             && let Some(before) = store.last_erasure(account, None).await?
         {
             return Ok(Some(before));
         }
-        let now = self.clock.now();
+        let now = self.engine.clock.now();
         let erased = store.erase_account(account, receipt, now, block).await;
         erased.map(Some)
     }

@@ -30,6 +30,11 @@ pub(in crate::commands) struct StepDraft {
 }
 
 impl StepDraft {
+    /// Bytes of its content.
+    pub(in crate::commands) fn bytes(&self) -> usize {
+        self.content.len()
+    }
+
     /// The row of this step at its place.
     pub(in crate::commands) fn row(
         &self,

@@ -1,18 +1,16 @@
 //! `createSession`: an empty session, or one with its first prompt.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Stop, Subject};
 use crate::commands::execute::{Command, Places};
+use crate::commands::group::Sheet;
 use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::outcome::{UserError, UserErrorCode};
 use crate::commands::rules::{self, Faults};
 use crate::commands::turn::human_row;
-use crate::commands::{CommandResult, Commands, Outcome, WrittenRows};
+use crate::commands::{CommandResult, Commands, Outcome};
 use crate::domain::graph::Ix;
-use crate::domain::{SessionGraph, SessionRow, Uid};
+use crate::domain::{SessionRow, Uid};
 use crate::stores::record::NewTurn;
 
 /// Input of [`Commands::create_session`].
@@ -28,12 +26,14 @@ pub struct CreateSession {
 
 impl CreateSession {
     fn hash(&self) -> InputHash {
-        InputHash::of(Create::NAME)
+        InputHash::of(NAME)
             .option(self.uid.as_deref())
             .option(self.title.as_deref())
             .option(self.first_prompt.as_deref())
     }
 }
+
+const NAME: &str = "createSession";
 
 struct Create {
     uid: Uid,
@@ -42,13 +42,22 @@ struct Create {
     first: Option<(Uid, String)>,
 }
 
-#[async_trait]
 impl Command for Create {
-    const NAME: &'static str = "createSession";
+    fn name(&self) -> &'static str {
+        NAME
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::New)
+    }
+
+    fn bytes(&self) -> usize {
+        self.first.as_ref().map_or(0, |(_, prompt)| prompt.len())
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
         let now = attempt.now;
-        let mut session = SessionRow {
+        let session = SessionRow {
             uid: self.uid.clone(),
             account_uid: attempt.account.clone(),
             title: self.title.as_deref().map(Into::into),
@@ -60,44 +69,21 @@ impl Command for Create {
             forked_from: None,
             rev: now.0,
         };
-        let Some(rev) = attempt.tx.session_insert(&session).await? else {
-            let message = format_args!(
-                "the key {} is taken; choose another, or leave it out and one is made",
-                self.uid
-            );
-            return Err(Stop::refuse(
-                UserErrorCode::Conflict,
-                &["input", "uid"],
-                message,
-            ));
-        };
-        session.rev = rev;
-        let mut rows = vec![(session.uid.clone(), rev)];
-        let mut written = WrittenRows::default();
-        written.session(&session);
-        let mut turns = Vec::new();
-        if let Some((uid, prompt)) = &self.first {
-            let turn = human_row(uid.clone(), 0, now, rev.max(now.0));
-            rows.push((uid.clone(), turn.rev));
-            written.turn(&session.uid, &turn, Some(prompt));
-            turns.push(turn.clone());
-            let prompt = Some(prompt.clone());
-            attempt
-                .tx
-                .turns_insert(&session.uid, &[NewTurn { turn, prompt }])
-                .await?;
-        }
+        let first = self.first.as_ref().map(|(uid, prompt)| NewTurn {
+            turn: human_row(uid.clone(), 0, now, now.0),
+            prompt: Some(prompt.clone()),
+        });
         let subject = Subject {
-            turns: turns.iter().map(|turn| turn.uid.clone()).collect(),
+            turns: self.first.iter().map(|(uid, _)| uid.clone()).collect(),
             idxs: Vec::new(),
         };
-        Ok(Draft {
-            graph: Arc::new(SessionGraph::build(turns, session.active_root.clone())),
-            session,
-            subject,
-            rows,
-            written,
-        })
+        let message = format_args!(
+            "the key {} is taken; choose another, or leave it out and one is made",
+            self.uid
+        );
+        let taken = UserError::new(UserErrorCode::Conflict, &["input", "uid"], message);
+        let sheet = Sheet::create(session, first.into_iter().collect());
+        attempt.create(sheet, subject, taken)
     }
 }
 
@@ -125,14 +111,14 @@ impl Commands {
         let command = Create {
             uid,
             title: input.title,
-            first: input.first_prompt.map(|prompt| (self.uids.next(), prompt)),
+            first: input.first_prompt.map(|prompt| (self.next_uid(), prompt)),
         };
-        let outcome = self.run(account, &command, key.as_ref()).await?;
+        let outcome = self.run(account, command, key).await?;
         if let Outcome::Refused(errors) = &outcome
             && errors
                 .iter()
                 .any(|error| error.code == UserErrorCode::Conflict)
-            && self.is_blocked(account, Create::NAME).await?
+            && self.is_blocked(account, NAME).await?
         {
             let message = "this account was erased for good; use another account";
             let error = UserError::new(UserErrorCode::AccountErased, &[], message);

@@ -1,8 +1,7 @@
 //! `deleteSession`: soft deletion of a whole session.
 
-use async_trait::async_trait;
-
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::Command;
 use crate::commands::{CommandResult, Commands};
 use crate::domain::Uid;
@@ -11,19 +10,23 @@ struct Delete {
     session: Uid,
 }
 
-#[async_trait]
 impl Command for Delete {
-    const NAME: &'static str = "deleteSession";
+    fn name(&self) -> &'static str {
+        "deleteSession"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_any(&self.session, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Session(&self.session))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_any(&self.session, &["id"])?;
         if locked.session.deleted_at.is_some() {
-            let rev = locked.session.rev;
-            locked.reached(&self.session, rev);
+            locked.reached(Row::Session);
         } else {
             locked.patch.deleted_at = Some(Some(attempt.now));
         }
-        attempt.settle(locked, Subject::default()).await
+        Ok(attempt.settle(locked, Subject::default()))
     }
 }
 
@@ -31,7 +34,7 @@ impl Commands {
     /// Deletes a session softly: its row is marked, its turns stay as they are. Deleting a deleted
     /// session changes nothing. Refusals name `id`.
     pub async fn delete_session(&self, account: &Uid, session: Uid) -> CommandResult<()> {
-        let outcome = self.run(account, &Delete { session }, None).await?;
+        let outcome = self.run(account, Delete { session }, None).await?;
         Ok(outcome.map(|written| written.map_subject(|_, _| ())))
     }
 }

@@ -1,19 +1,21 @@
 //! `forkSession`: a new session that begins with copies of another one's turns.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 use super::fork_plan::{self, ForkScope};
-use crate::commands::attempt::{Attempt, Draft, Locked, Stop, Subject};
+use crate::commands::attempt::{Attempt, Locked};
+use crate::commands::draft::{About, Draft, Needs, Stop, Subject};
 use crate::commands::execute::{Command, Places};
+use crate::commands::group::Sheet;
 use crate::commands::idempotency::{InputHash, Key};
-use crate::commands::outcome::UserErrorCode;
+use crate::commands::outcome::{UserError, UserErrorCode};
 use crate::commands::rules::{self, Faults};
 use crate::commands::{CommandResult, Commands, Outcome, WrittenRows};
 use crate::domain::graph::Ix;
 use crate::domain::{ForkOrigin, SessionGraph, SessionRow, TurnRole, TurnRow, Uid, UidSource};
-use crate::stores::record::NewTurn;
+use crate::stores::RecordTransaction;
+use crate::stores::record::{NewTurn, StoreResult};
 
 /// Turns that one fork copies at most.
 pub const FORK_TURNS_MAX: usize = 100_000;
@@ -36,7 +38,7 @@ pub struct ForkSession {
 
 impl ForkSession {
     fn hash(&self) -> InputHash {
-        InputHash::of(Fork::NAME)
+        InputHash::of(NAME)
             .text(self.session.as_str())
             .text(self.turn.as_str())
             .text(self.scope.name())
@@ -44,18 +46,30 @@ impl ForkSession {
     }
 }
 
+const NAME: &str = "forkSession";
+
 struct Fork {
     input: ForkSession,
     uid: Uid,
     uids: Arc<dyn UidSource>,
 }
 
-#[async_trait]
 impl Command for Fork {
-    const NAME: &'static str = "forkSession";
+    fn name(&self) -> &'static str {
+        NAME
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let source = attempt.lock(&self.input.session, &["sessionId"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Session(&self.input.session))
+    }
+
+    /// It copies as much as there is.
+    fn bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let source = attempt.lock(&self.input.session, &["sessionId"])?;
         let at = source.living_turn(&self.input.turn, &["turnId"])?;
         let graph = &source.graph;
         let chosen = fork_plan::chosen(graph, at, self.input.scope);
@@ -80,33 +94,15 @@ impl Command for Fork {
         };
         let session = self.session(attempt, &source, key_of(graph.path_to(at)[0]), chosen.len());
         let forked_at = key_of(at).expect("the turn that is forked at is copied");
-        let Some(rev) = attempt.tx.session_insert(&session).await? else {
-            let message = "the key made for the new session is taken; try again";
-            return Err(Stop::refuse(
-                UserErrorCode::Conflict,
-                &["sessionId"],
-                message,
-            ));
-        };
-        let session = SessionRow { rev, ..session };
-        let mut written = WrittenRows::default();
-        written.session(&session);
-        let turns = fork_plan::copies(graph, at, &chosen, keys, rev.max(attempt.now.0));
-        for (sources, copies) in chosen
-            .chunks(TURNS_PER_COPY)
-            .zip(turns.chunks(TURNS_PER_COPY))
-        {
-            let content = (graph, sources);
-            copy_content(attempt, &session.uid, content, copies, &mut written).await?;
-        }
-        let mut rows = vec![(session.uid.clone(), rev)];
-        rows.extend(turns.iter().map(|turn| (turn.uid.clone(), turn.rev)));
+        let turns = fork_plan::copies(graph, at, &chosen, keys, attempt.now.0);
+        let message = "the key made for the new session is taken; try again";
+        let taken = UserError::new(UserErrorCode::Conflict, &["sessionId"], message);
+        let sheet = Sheet::copy(session, turns);
+        let draft = attempt.create(sheet, Subject::turn(&forked_at), taken)?;
+        let source = source.graph;
         Ok(Draft {
-            graph: Arc::new(SessionGraph::build(turns, session.active_root.clone())),
-            session,
-            subject: Subject::turn(&forked_at),
-            rows,
-            written,
+            copies: Some(ForkCopies { source, chosen }),
+            ..draft
         })
     }
 }
@@ -140,61 +136,88 @@ impl Fork {
     }
 }
 
-/// Inserts some of the copies with the prompts and steps of their sources.
-async fn copy_content(
-    attempt: &mut Attempt<'_>,
-    session: &Uid,
-    (graph, sources): (&SessionGraph, &[Ix]),
-    copies: &[TurnRow],
-    written: &mut WrittenRows,
-) -> Result<(), Stop> {
-    let of_role = |role| -> Vec<Uid> {
-        let turns = sources.iter().map(|&ix| graph.turn(ix));
+/// The content of a fork, copied after its session is there.
+pub(in crate::commands) struct ForkCopies {
+    source: Arc<SessionGraph>,
+    /// Turns of the source, in the order of their copies.
+    chosen: Vec<Ix>,
+}
+
+impl ForkCopies {
+    /// Inserts the copies, given by the key of their session, with prompts and steps.
+    pub(in crate::commands) async fn write(
+        &self,
+        tx: &mut dyn RecordTransaction,
+        (session, copies): (&Uid, &[TurnRow]),
+        told: &mut WrittenRows,
+    ) -> StoreResult<()> {
+        for (sources, copies) in self
+            .chosen
+            .chunks(TURNS_PER_COPY)
+            .zip(copies.chunks(TURNS_PER_COPY))
+        {
+            self.write_some(tx, session, (sources, copies), told)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn of_role(&self, sources: &[Ix], role: TurnRole) -> Vec<Uid> {
+        let turns = sources.iter().map(|&ix| self.source.turn(ix));
         turns
             .filter(|turn| turn.role == role)
             .map(|turn| turn.uid.clone())
             .collect()
-    };
-    let mut prompts: std::collections::HashMap<Uid, String> = match of_role(TurnRole::Human) {
-        none if none.is_empty() => Default::default(),
-        humans => attempt.tx.prompts(&humans).await?.into_iter().collect(),
-    };
-    let new_turns: Vec<NewTurn> = sources
-        .iter()
-        .zip(copies)
-        .map(|(&ix, copy)| NewTurn {
-            turn: copy.clone(),
-            // A row of another program may lack its prompt, which reads as an empty one.
-            prompt: (copy.role == TurnRole::Human)
-                .then(|| prompts.remove(&graph.turn(ix).uid).unwrap_or_default()),
-        })
-        .collect();
-    attempt.tx.turns_insert(session, &new_turns).await?;
-    for turn in &new_turns {
-        written.turn(session, &turn.turn, turn.prompt.as_deref());
     }
-    let agents = of_role(TurnRole::Agent);
-    if agents.is_empty() {
-        return Ok(());
+
+    async fn write_some(
+        &self,
+        tx: &mut dyn RecordTransaction,
+        session: &Uid,
+        (sources, copies): (&[Ix], &[TurnRow]),
+        told: &mut WrittenRows,
+    ) -> StoreResult<()> {
+        let uid_of = |ix: Ix| &self.source.turn(ix).uid;
+        let mut prompts: HashMap<Uid, String> = match self.of_role(sources, TurnRole::Human) {
+            none if none.is_empty() => HashMap::new(),
+            humans => tx.prompts(&humans).await?.into_iter().collect(),
+        };
+        let new_turns: Vec<NewTurn> = sources
+            .iter()
+            .zip(copies)
+            .map(|(&ix, copy)| NewTurn {
+                turn: copy.clone(),
+                // A row of another program may lack its prompt, which reads as an empty one.
+                prompt: (copy.role == TurnRole::Human)
+                    .then(|| prompts.remove(uid_of(ix)).unwrap_or_default()),
+            })
+            .collect();
+        tx.turns_insert(session, &new_turns).await?;
+        for new in new_turns {
+            told.turn(session, new.turn, new.prompt);
+        }
+        let agents = self.of_role(sources, TurnRole::Agent);
+        if agents.is_empty() {
+            return Ok(());
+        }
+        let copy_of: HashMap<&Uid, &TurnRow> =
+            sources.iter().map(|&ix| uid_of(ix)).zip(copies).collect();
+        let mut steps = tx.steps(&agents).await?;
+        let mut seqs = Vec::with_capacity(steps.len());
+        for step in &mut steps {
+            let copy = copy_of[&step.turn_uid];
+            step.turn_uid = copy.uid.clone();
+            step.rev = copy.rev;
+            seqs.push(copy.seq);
+        }
+        if !steps.is_empty() {
+            tx.steps_insert(session, &steps, &seqs).await?;
+        }
+        for (step, seq) in steps.into_iter().zip(seqs) {
+            told.step(session, seq, step);
+        }
+        Ok(())
     }
-    let copy_of: std::collections::HashMap<&Uid, &TurnRow> = sources
-        .iter()
-        .map(|&ix| &graph.turn(ix).uid)
-        .zip(copies)
-        .collect();
-    let mut steps = attempt.tx.steps(&agents).await?;
-    let mut seqs = Vec::with_capacity(steps.len());
-    for step in &mut steps {
-        let copy = copy_of[&step.turn_uid];
-        step.turn_uid = copy.uid.clone();
-        step.rev = copy.rev;
-        seqs.push(copy.seq);
-        written.step(session, copy.seq, step);
-    }
-    if !steps.is_empty() {
-        attempt.tx.steps_insert(session, &steps, &seqs).await?;
-    }
-    Ok(())
 }
 
 impl Commands {
@@ -218,10 +241,10 @@ impl Commands {
         }
         let command = Fork {
             input,
-            uid: self.uids.next(),
-            uids: Arc::clone(&self.uids),
+            uid: self.next_uid(),
+            uids: Arc::clone(&self.engine.uids),
         };
-        let outcome = self.run(account, &command, key.as_ref()).await?;
+        let outcome = self.run(account, command, key).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
     }
 }

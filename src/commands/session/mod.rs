@@ -8,5 +8,6 @@ mod rename;
 mod restore;
 
 pub use create::CreateSession;
+pub(super) use fork::ForkCopies;
 pub use fork::{FORK_TURNS_MAX, ForkSession};
 pub use fork_plan::ForkScope;

@@ -1,8 +1,7 @@
 //! `renameSession`: another title, or none.
 
-use async_trait::async_trait;
-
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::Command;
 use crate::commands::rules::{self, Faults};
 use crate::commands::{CommandResult, Commands, Outcome};
@@ -13,19 +12,23 @@ struct Rename {
     title: Option<String>,
 }
 
-#[async_trait]
 impl Command for Rename {
-    const NAME: &'static str = "renameSession";
+    fn name(&self) -> &'static str {
+        "renameSession"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock(&self.session, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Session(&self.session))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock(&self.session, &["id"])?;
         if locked.session.title.as_deref() == self.title.as_deref() {
-            let rev = locked.session.rev;
-            locked.reached(&self.session, rev);
+            locked.reached(Row::Session);
         } else {
             locked.patch.title = Some(self.title.clone());
         }
-        attempt.settle(locked, Subject::default()).await
+        Ok(attempt.settle(locked, Subject::default()))
     }
 }
 
@@ -44,7 +47,7 @@ impl Commands {
         if let Some(errors) = faults.refusal() {
             return Ok(Outcome::Refused(errors));
         }
-        let outcome = self.run(account, &Rename { session, title }, None).await?;
+        let outcome = self.run(account, Rename { session, title }, None).await?;
         Ok(outcome.map(|written| written.map_subject(|_, _| ())))
     }
 }

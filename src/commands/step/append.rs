@@ -1,9 +1,8 @@
 //! `appendSteps`: goes on with an agent turn, and may end it.
 
-use async_trait::async_trait;
-
 use super::update::agent_turn;
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::outcome::UserErrorCode;
@@ -37,7 +36,7 @@ pub struct StepsProgress {
 impl AppendSteps {
     fn hash(&self) -> InputHash {
         let progress = self.progress.as_ref();
-        InputHash::of(Append::NAME)
+        InputHash::of(NAME)
             .text(self.turn.as_str())
             .steps(&self.steps)
             .option(progress.map(|p| p.status.as_str()))
@@ -46,28 +45,38 @@ impl AppendSteps {
     }
 }
 
+const NAME: &str = "appendSteps";
+
 struct Append {
     turn: Uid,
     steps: Vec<StepDraft>,
     progress: Option<StepsProgress>,
 }
 
-#[async_trait]
 impl Command for Append {
-    const NAME: &'static str = "appendSteps";
+    fn name(&self) -> &'static str {
+        NAME
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["turnId"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs {
+            steps_of: Some(&self.turn),
+            ..Needs::of(About::Turn(&self.turn))
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.steps.iter().map(StepDraft::bytes).sum()
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["turnId"])?;
         let ix = agent_turn(&locked, &self.turn, &["turnId"])?;
-        let heads = attempt
-            .tx
-            .step_heads(std::slice::from_ref(&self.turn))
-            .await?;
-        let stored: Vec<i32> = heads.iter().map(|head| head.idx).collect();
+        let stored = attempt.idxs_of(&locked.session.uid, &self.turn);
         let mut faults = Faults::default();
         let idxs = rules::places(&mut faults, &["steps"], &self.steps, &stored);
         if let Some(errors) = faults.refusal() {
-            return Err(Stop::Refused(errors));
+            return Err(Stop(errors));
         }
         let (now, rev) = (attempt.now, locked.insert_rev(attempt.now));
         let rows = idxs.iter().zip(&self.steps);
@@ -75,7 +84,7 @@ impl Command for Append {
             .map(|(&idx, step)| step.row(&self.turn, idx, now, rev))
             .collect();
         let seq = locked.graph.turn(ix).seq;
-        attempt.insert_steps(&mut locked, seq, &rows).await?;
+        locked.insert_steps(seq, rows);
         if let Some(progress) = &self.progress {
             let done = (progress.status != TurnStatus::Streaming).then_some(now);
             let patch = TurnPatch {
@@ -86,14 +95,14 @@ impl Command for Append {
                 }),
                 ..TurnPatch::default()
             };
-            attempt.edit_turn(&mut locked, ix, patch).await?;
+            locked.edit_turn(ix, patch);
         }
         locked.touch(now);
         let subject = Subject {
             idxs,
             ..Subject::turn(&self.turn)
         };
-        let mut draft = attempt.settle(locked, subject).await?;
+        let mut draft = attempt.settle(locked, subject);
         // A revision names turns and sessions, which a copy may hold without these steps; so only
         // the position of the commit says that they are there.
         draft.rows.clear();
@@ -129,7 +138,7 @@ impl Commands {
             steps,
             progress: input.progress,
         };
-        let outcome = self.run(account, &command, key.as_ref()).await?;
+        let outcome = self.run(account, command, key).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.steps())))
     }
 }

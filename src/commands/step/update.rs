@@ -1,10 +1,9 @@
 //! `updateStep`: replaces the content of a step, e.g. when the result of a tool call arrives.
 
-use async_trait::async_trait;
-
-use crate::commands::attempt::{Attempt, Draft, Locked, Stop, Subject};
+use crate::commands::attempt::{Attempt, Locked};
+use crate::commands::draft::{About, Draft, Needs, Stop, Subject};
 use crate::commands::execute::{Command, Places};
-use crate::commands::outcome::UserErrorCode;
+use crate::commands::outcome::{UserError, UserErrorCode};
 use crate::commands::rules::{self, Faults};
 use crate::commands::{CommandResult, Commands, Outcome, StepsOf};
 use crate::domain::graph::Ix;
@@ -16,30 +15,35 @@ struct Update {
     content: String,
 }
 
-#[async_trait]
 impl Command for Update {
-    const NAME: &'static str = "updateStep";
+    fn name(&self) -> &'static str {
+        "updateStep"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Turn(&self.turn))
+    }
+
+    fn bytes(&self) -> usize {
+        self.content.len()
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let locked = attempt.lock_of_turn(&self.turn, &["id"])?;
         agent_turn(&locked, &self.turn, &["id"])?;
-        let now = attempt.now;
-        let rev = attempt
-            .tx
-            .step_update(&self.turn, self.idx, &self.content, now)
-            .await?;
-        if rev.is_none() {
-            let message = format_args!("turn {} has no step with index {}", self.turn, self.idx);
-            return Err(Stop::refuse(UserErrorCode::NotFound, &["id"], message));
-        }
-        // The store does not tell the step's other values, so the change feed must.
-        locked.written.leave_out();
+        let message = format_args!("turn {} has no step with index {}", self.turn, self.idx);
+        let missing = UserError::new(UserErrorCode::NotFound, &["id"], message);
+        let step = (&self.turn, self.idx);
+        let provided = attempt.change_step(&locked, step, &self.content, missing);
         let subject = Subject {
             idxs: vec![self.idx],
             ..Subject::turn(&self.turn)
         };
         // The revision is the commit's position alone, as for `appendSteps`.
-        attempt.settle(locked, subject).await
+        Ok(Draft {
+            provided,
+            ..attempt.settle(locked, subject)
+        })
     }
 }
 
@@ -58,7 +62,7 @@ impl Commands {
             return Ok(Outcome::Refused(errors));
         }
         let outcome = self
-            .run(account, &Update { turn, idx, content }, None)
+            .run(account, Update { turn, idx, content }, None)
             .await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.steps())))
     }

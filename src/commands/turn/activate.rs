@@ -1,9 +1,8 @@
 //! `activateTurn`: makes the path through a turn the active one.
 
-use async_trait::async_trait;
-
 use super::active;
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::{CommandResult, Commands};
 use crate::domain::Uid;
@@ -13,19 +12,23 @@ struct Activate {
     turn: Uid,
 }
 
-#[async_trait]
 impl Command for Activate {
-    const NAME: &'static str = "activateTurn";
+    fn name(&self) -> &'static str {
+        "activateTurn"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Turn(&self.turn))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"])?;
         let ix = locked.living_turn(&self.turn, &["id"])?;
         let root = locked.session.active_root.as_ref();
         let pointers = active::show(&locked.graph, root, ix);
-        let rev = locked.graph.turn(ix).rev;
-        locked.reached(&self.turn, rev);
-        active::write(attempt, &mut locked, pointers).await?;
-        attempt.settle(locked, Subject::turn(&self.turn)).await
+        locked.reached(Row::Turn(self.turn.clone()));
+        active::write(&mut locked, pointers);
+        Ok(attempt.settle(locked, Subject::turn(&self.turn)))
     }
 }
 
@@ -35,7 +38,7 @@ impl Commands {
     /// One statement for each fork that shows another branch than before; none when the path is
     /// active already. Refusals name `id`.
     pub async fn activate_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Ix> {
-        let outcome = self.run(account, &Activate { turn }, None).await?;
+        let outcome = self.run(account, Activate { turn }, None).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
     }
 }

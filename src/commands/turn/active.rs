@@ -6,7 +6,7 @@
 //! pointer to the path's last turn is always written, since a later sibling would otherwise take
 //! its place.
 
-use crate::commands::attempt::{Attempt, Locked, Stop};
+use crate::commands::attempt::Locked;
 use crate::domain::graph::Ix;
 use crate::domain::{SessionGraph, Uid};
 use crate::stores::record::TurnPatch;
@@ -107,11 +107,7 @@ pub(super) struct NextBest {
 }
 
 /// Writes pointers.
-pub(super) async fn write(
-    attempt: &mut Attempt<'_>,
-    locked: &mut Locked,
-    pointers: Vec<Pointer>,
-) -> Result<(), Stop> {
+pub(super) fn write(locked: &mut Locked, pointers: Vec<Pointer>) {
     for pointer in pointers {
         match pointer {
             Pointer::Root(uid) => locked.patch.active_root = Some(Some(uid)),
@@ -120,11 +116,10 @@ pub(super) async fn write(
                     active_child: Some(Some(uid)),
                     ..TurnPatch::default()
                 };
-                attempt.edit_turn(locked, parent, patch).await?;
+                locked.edit_turn(parent, patch);
             }
         }
     }
-    Ok(())
 }
 
 /// Whether the pointer leads where it is read to lead already.

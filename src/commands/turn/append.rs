@@ -1,9 +1,8 @@
 //! What appending a human and an agent turn have in common.
 
-use async_trait::async_trait;
-
 use super::active;
-use crate::commands::attempt::{Attempt, Draft, Locked, Stop, Subject};
+use crate::commands::attempt::{Attempt, Locked};
+use crate::commands::draft::{About, Draft, Needs, Stop, Subject};
 use crate::commands::execute::Command;
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::rules::StepDraft;
@@ -44,30 +43,60 @@ pub(super) struct AppendHuman(pub(super) Append);
 /// `appendAgentTurn`.
 pub(super) struct AppendAgent(pub(super) Append);
 
-#[async_trait]
-impl Command for AppendHuman {
-    const NAME: &'static str = "appendHumanTurn";
-
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        self.0.apply(attempt).await
-    }
+impl AppendHuman {
+    pub(super) const NAME: &str = "appendHumanTurn";
 }
 
-#[async_trait]
-impl Command for AppendAgent {
-    const NAME: &'static str = "appendAgentTurn";
-
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        self.0.apply(attempt).await
-    }
+impl AppendAgent {
+    pub(super) const NAME: &str = "appendAgentTurn";
 }
+
+/// Both are the same command, but for their name.
+macro_rules! append {
+    ($command:ty) => {
+        impl Command for $command {
+            fn name(&self) -> &'static str {
+                Self::NAME
+            }
+
+            fn needs(&self) -> Needs<'_> {
+                self.0.needs()
+            }
+
+            fn bytes(&self) -> usize {
+                self.0.bytes()
+            }
+
+            fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+                self.0.apply(attempt)
+            }
+        }
+    };
+}
+
+append!(AppendHuman);
+append!(AppendAgent);
 
 impl Append {
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock(&self.session, &["sessionId"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs {
+            claim: self.uid_given.then_some(&self.uid),
+            ..Needs::of(About::Session(&self.session))
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Human { prompt } => prompt.len(),
+            Kind::Agent { steps, .. } => steps.iter().map(|(_, step)| step.bytes()).sum(),
+        }
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock(&self.session, &["sessionId"])?;
         let parent = self.parent(&locked)?;
-        if self.uid_given {
-            refuse_taken(attempt, &self.uid).await?;
+        if self.uid_given && attempt.is_taken(&self.uid) {
+            return Err(taken(&self.uid));
         }
         if locked.session.next_seq == i32::MAX {
             let message = "the session holds as many turns as can be numbered; fork it to go on";
@@ -83,24 +112,22 @@ impl Append {
             Kind::Human { prompt } => Some(prompt.clone()),
             Kind::Agent { .. } => None,
         };
-        attempt
-            .insert_turn(&mut locked, NewTurn { turn, prompt })
-            .await?;
+        locked.insert_turn(NewTurn { turn, prompt });
         let steps = self.steps(attempt.now, rev);
-        attempt.insert_steps(&mut locked, seq, &steps).await?;
+        let subject = Subject {
+            idxs: steps.iter().map(|step| step.idx).collect(),
+            ..Subject::turn(&self.uid)
+        };
+        locked.insert_steps(seq, steps);
         let root = locked.session.active_root.as_ref();
         let pointers = if self.activate {
             active::show_new(&locked.graph, root, parent, &self.uid)
         } else {
             active::keep(&locked.graph, root, parent)
         };
-        active::write(attempt, &mut locked, pointers).await?;
+        active::write(&mut locked, pointers);
         locked.touch(attempt.now);
-        let subject = Subject {
-            idxs: steps.iter().map(|step| step.idx).collect(),
-            ..Subject::turn(&self.uid)
-        };
-        attempt.settle(locked, subject).await
+        Ok(attempt.settle(locked, subject))
     }
 
     fn role(&self) -> TurnRole {
@@ -197,21 +224,10 @@ pub(in crate::commands) fn human_row(uid: Uid, seq: i32, now: Timestamp, rev: i6
 }
 
 /// Refuses a key that a turn has already, of whatever account: keys are unique over all.
-async fn refuse_taken(attempt: &mut Attempt<'_>, uid: &Uid) -> Result<(), Stop> {
-    let taken = attempt
-        .tx
-        .turn_uids_claim(std::slice::from_ref(uid))
-        .await?;
-    if taken.is_empty() {
-        return Ok(());
-    }
+fn taken(uid: &Uid) -> Stop {
     let message = format_args!(
         "the key {uid} is taken; choose another, or leave it out and one is made. To repeat a \
          request safely, send an idempotencyKey with it"
     );
-    Err(Stop::refuse(
-        UserErrorCode::Conflict,
-        &["input", "uid"],
-        message,
-    ))
+    Stop::refuse(UserErrorCode::Conflict, &["input", "uid"], message)
 }

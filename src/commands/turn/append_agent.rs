@@ -1,7 +1,7 @@
 //! `appendAgentTurn`: an answer with its steps, whole or to be continued.
 
 use super::append::{Append, AppendAgent, Kind};
-use crate::commands::execute::{Command, Places};
+use crate::commands::execute::Places;
 use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::rules::{self, Faults, StepInput};
@@ -90,7 +90,7 @@ impl Commands {
                 usage: input.usage,
             },
         });
-        let outcome = self.run(account, &command, key.as_ref()).await?;
+        let outcome = self.run(account, command, key).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.steps())))
     }
 }

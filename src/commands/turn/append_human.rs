@@ -1,7 +1,7 @@
 //! `appendHumanTurn`: a prompt, as a new root or below an agent turn.
 
 use super::append::{Append, AppendHuman, Kind};
-use crate::commands::execute::{Command, Places};
+use crate::commands::execute::Places;
 use crate::commands::idempotency::{InputHash, Key};
 use crate::commands::rules::{self, Faults};
 use crate::commands::{CommandResult, Commands, Outcome};
@@ -62,7 +62,7 @@ impl Commands {
                 prompt: input.prompt,
             },
         });
-        let outcome = self.run(account, &command, key.as_ref()).await?;
+        let outcome = self.run(account, command, key).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
     }
 }

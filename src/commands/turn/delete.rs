@@ -1,9 +1,8 @@
 //! `deleteTurn`: soft deletion of one turn, and by derivation of everything under it.
 
-use async_trait::async_trait;
-
 use super::active;
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::{CommandResult, Commands};
 use crate::domain::Uid;
@@ -14,18 +13,22 @@ struct Delete {
     turn: Uid,
 }
 
-#[async_trait]
 impl Command for Delete {
-    const NAME: &'static str = "deleteTurn";
+    fn name(&self) -> &'static str {
+        "deleteTurn"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Turn(&self.turn))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"])?;
         let ix = locked.turn(&self.turn, &["id"])?;
         let turn = locked.graph.turn(ix);
         if turn.deleted_at.is_some() {
-            let rev = turn.rev;
-            locked.reached(&self.turn, rev);
-            return attempt.settle(locked, Subject::turn(&self.turn)).await;
+            locked.reached(Row::Turn(self.turn.clone()));
+            return Ok(attempt.settle(locked, Subject::turn(&self.turn)));
         }
         let root = locked.session.active_root.as_ref();
         let next_best = active::leave(&locked.graph, root, ix);
@@ -33,7 +36,7 @@ impl Command for Delete {
             deleted_at: Some(Some(attempt.now)),
             ..TurnPatch::default()
         };
-        attempt.edit_turn(&mut locked, ix, patch).await?;
+        locked.edit_turn(ix, patch);
         match next_best {
             None => {}
             Some(active::NextBest { parent: None, next }) => locked.patch.active_root = Some(next),
@@ -45,10 +48,10 @@ impl Command for Delete {
                     active_child: Some(next),
                     ..TurnPatch::default()
                 };
-                attempt.edit_turn(&mut locked, parent, patch).await?;
+                locked.edit_turn(parent, patch);
             }
         }
-        attempt.settle(locked, Subject::turn(&self.turn)).await
+        Ok(attempt.settle(locked, Subject::turn(&self.turn)))
     }
 }
 
@@ -60,7 +63,7 @@ impl Commands {
     /// The subject is the turn and everything under it, parents first, whether it was deleted
     /// before or not. Refusals name `id`.
     pub async fn delete_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Vec<Ix>> {
-        let outcome = self.run(account, &Delete { turn }, None).await?;
+        let outcome = self.run(account, Delete { turn }, None).await?;
         Ok(outcome.map(|written| {
             written.map_subject(|graph, places: Places| graph.subtree(places.turn()))
         }))

@@ -1,8 +1,7 @@
 //! `rateAgentTurn`: the user's vote on an answer.
 
-use async_trait::async_trait;
-
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::{CommandResult, Commands};
@@ -15,12 +14,17 @@ struct Rate {
     liked: Option<bool>,
 }
 
-#[async_trait]
 impl Command for Rate {
-    const NAME: &'static str = "rateAgentTurn";
+    fn name(&self) -> &'static str {
+        "rateAgentTurn"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Turn(&self.turn))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"])?;
         let ix = locked.living_turn(&self.turn, &["id"])?;
         let turn = locked.graph.turn(ix);
         if turn.role != TurnRole::Agent {
@@ -28,16 +32,15 @@ impl Command for Rate {
             return Err(Stop::refuse(UserErrorCode::Invalid, &["id"], message));
         }
         if turn.liked == self.liked {
-            let rev = turn.rev;
-            locked.reached(&self.turn, rev);
+            locked.reached(Row::Turn(self.turn.clone()));
         } else {
             let patch = TurnPatch {
                 liked: Some(self.liked),
                 ..TurnPatch::default()
             };
-            attempt.edit_turn(&mut locked, ix, patch).await?;
+            locked.edit_turn(ix, patch);
         }
-        attempt.settle(locked, Subject::turn(&self.turn)).await
+        Ok(attempt.settle(locked, Subject::turn(&self.turn)))
     }
 }
 
@@ -50,7 +53,7 @@ impl Commands {
         turn: Uid,
         liked: Option<bool>,
     ) -> CommandResult<Ix> {
-        let outcome = self.run(account, &Rate { turn, liked }, None).await?;
+        let outcome = self.run(account, Rate { turn, liked }, None).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
     }
 }

@@ -1,9 +1,8 @@
 //! `restoreTurn`: takes a soft deletion back.
 
-use async_trait::async_trait;
-
 use super::active;
-use crate::commands::attempt::{Attempt, Draft, Stop, Subject};
+use crate::commands::attempt::Attempt;
+use crate::commands::draft::{About, Draft, Needs, Row, Stop, Subject};
 use crate::commands::execute::{Command, Places};
 use crate::commands::outcome::UserErrorCode;
 use crate::commands::{CommandResult, Commands};
@@ -15,12 +14,17 @@ struct Restore {
     turn: Uid,
 }
 
-#[async_trait]
 impl Command for Restore {
-    const NAME: &'static str = "restoreTurn";
+    fn name(&self) -> &'static str {
+        "restoreTurn"
+    }
 
-    async fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
-        let mut locked = attempt.lock_of_turn(&self.turn, &["id"]).await?;
+    fn needs(&self) -> Needs<'_> {
+        Needs::of(About::Turn(&self.turn))
+    }
+
+    fn apply(&self, attempt: &mut Attempt<'_>) -> Result<Draft, Stop> {
+        let mut locked = attempt.lock_of_turn(&self.turn, &["id"])?;
         let ix = locked.turn(&self.turn, &["id"])?;
         let graph = &locked.graph;
         let deleted_above = graph
@@ -36,19 +40,18 @@ impl Command for Restore {
         }
         let turn = graph.turn(ix);
         if turn.deleted_at.is_none() {
-            let rev = turn.rev;
-            locked.reached(&self.turn, rev);
+            locked.reached(Row::Turn(self.turn.clone()));
         } else {
             let root = locked.session.active_root.as_ref();
             let pointers = active::keep(graph, root, graph.parent(ix));
-            active::write(attempt, &mut locked, pointers).await?;
+            active::write(&mut locked, pointers);
             let patch = TurnPatch {
                 deleted_at: Some(None),
                 ..TurnPatch::default()
             };
-            attempt.edit_turn(&mut locked, ix, patch).await?;
+            locked.edit_turn(ix, patch);
         }
-        attempt.settle(locked, Subject::turn(&self.turn)).await
+        Ok(attempt.settle(locked, Subject::turn(&self.turn)))
     }
 }
 
@@ -59,7 +62,7 @@ impl Commands {
     /// hidden. Restoring a living turn changes nothing. The subject is the turn.
     /// Refusals name `id`.
     pub async fn restore_turn(&self, account: &Uid, turn: Uid) -> CommandResult<Ix> {
-        let outcome = self.run(account, &Restore { turn }, None).await?;
+        let outcome = self.run(account, Restore { turn }, None).await?;
         Ok(outcome.map(|written| written.map_subject(|_, places: Places| places.turn())))
     }
 }

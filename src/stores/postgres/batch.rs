@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::domain::score::{MetadataRow, ScoreRow, Target};
-use crate::domain::{StepRow, TurnRole, Uid};
-use crate::stores::record::NewTurn;
+use crate::domain::{SessionRow, TurnRole, Uid};
+use crate::stores::record::{NewStep, NewTurn, fork_origin_json};
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::score::{source_column, target_columns, value_columns};
 
@@ -21,8 +21,25 @@ macro_rules! columns {
 }
 
 columns! {
+    /// Sessions.
+    SessionColumns<'a> {
+        uid: &'a str,
+        account_uid: &'a str,
+        title: Option<&'a str>,
+        created_at: DbTime,
+        deleted_at: Option<DbTime>,
+        active_root: Option<&'a str>,
+        next_seq: i32,
+        last_activity_at: DbTime,
+        forked_from: Option<String>,
+        rev: i64,
+    }
+}
+
+columns! {
     /// Human turns.
     HumanColumns<'a> {
+        session_uid: &'a str,
         uid: &'a str,
         parent_uid: Option<&'a str>,
         active_child: Option<&'a str>,
@@ -37,6 +54,7 @@ columns! {
 columns! {
     /// Agent turns.
     AgentColumns<'a> {
+        session_uid: &'a str,
         uid: &'a str,
         parent_uid: Option<&'a str>,
         active_child: Option<&'a str>,
@@ -55,6 +73,7 @@ columns! {
 columns! {
     /// Steps.
     StepColumns<'a> {
+        session_uid: &'a str,
         turn_uid: &'a str,
         idx: i32,
         tpe: i32,
@@ -95,6 +114,8 @@ columns! {
     }
 }
 
+pub(super) use columns;
+
 /// Cuts rows into runs of about [`BATCH_BYTES`].
 pub(super) fn runs<T>(rows: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut runs = Vec::new();
@@ -114,7 +135,7 @@ pub(super) fn runs<T>(rows: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 }
 
 /// Bytes of a turn's own text.
-pub(super) fn turn_bytes(turn: &NewTurn) -> usize {
+pub(super) fn turn_bytes((_, turn): &(&Uid, &NewTurn)) -> usize {
     turn.prompt.as_ref().map_or(0, String::len)
 }
 
@@ -122,10 +143,34 @@ fn text(uid: Option<&Uid>) -> Option<&str> {
     uid.map(Uid::as_str)
 }
 
+/// Sessions.
+pub(super) fn sessions<'a>(rows: &[&'a SessionRow]) -> SessionColumns<'a> {
+    let mut columns = SessionColumns::default();
+    for row in rows {
+        columns.uid.push(row.uid.as_str());
+        columns.account_uid.push(row.account_uid.as_str());
+        columns.title.push(row.title.as_deref());
+        columns.created_at.push(DbTime(row.created_at));
+        columns.deleted_at.push(row.deleted_at.map(DbTime));
+        columns.active_root.push(text(row.active_root.as_ref()));
+        columns.next_seq.push(row.next_seq);
+        columns.last_activity_at.push(DbTime(row.last_activity_at));
+        columns
+            .forked_from
+            .push(row.forked_from.as_ref().map(fork_origin_json));
+        columns.rev.push(row.rev);
+    }
+    columns
+}
+
 /// The human ones of these turns.
-pub(super) fn human_turns(turns: &[NewTurn]) -> HumanColumns<'_> {
+pub(super) fn human_turns<'a>(turns: &[(&'a Uid, &'a NewTurn)]) -> HumanColumns<'a> {
     let mut columns = HumanColumns::default();
-    for NewTurn { turn, prompt } in turns.iter().filter(|t| t.turn.role == TurnRole::Human) {
+    for &(session, NewTurn { turn, prompt }) in turns {
+        if turn.role != TurnRole::Human {
+            continue;
+        }
+        columns.session_uid.push(session.as_str());
         columns.uid.push(turn.uid.as_str());
         columns.parent_uid.push(text(turn.parent_uid.as_ref()));
         columns.active_child.push(text(turn.active_child.as_ref()));
@@ -139,9 +184,13 @@ pub(super) fn human_turns(turns: &[NewTurn]) -> HumanColumns<'_> {
 }
 
 /// The agents' ones of these turns.
-pub(super) fn agent_turns(turns: &[NewTurn]) -> AgentColumns<'_> {
+pub(super) fn agent_turns<'a>(turns: &[(&'a Uid, &'a NewTurn)]) -> AgentColumns<'a> {
     let mut columns = AgentColumns::default();
-    for NewTurn { turn, .. } in turns.iter().filter(|t| t.turn.role == TurnRole::Agent) {
+    for &(session, NewTurn { turn, .. }) in turns {
+        if turn.role != TurnRole::Agent {
+            continue;
+        }
+        columns.session_uid.push(session.as_str());
         columns.uid.push(turn.uid.as_str());
         columns.parent_uid.push(text(turn.parent_uid.as_ref()));
         columns.active_child.push(text(turn.active_child.as_ref()));
@@ -161,15 +210,17 @@ pub(super) fn agent_turns(turns: &[NewTurn]) -> AgentColumns<'_> {
 }
 
 /// Steps with the numbers of their turns.
-pub(super) fn steps<'a>(rows: &[(&'a StepRow, i32)]) -> StepColumns<'a> {
+pub(super) fn steps<'a>(rows: &[NewStep<'a>]) -> StepColumns<'a> {
     let mut columns = StepColumns::default();
-    for (step, turn_seq) in rows {
+    for new in rows {
+        let step = new.row;
+        columns.session_uid.push(new.session_uid.as_str());
         columns.turn_uid.push(step.turn_uid.as_str());
         columns.idx.push(step.idx);
         columns.tpe.push(step.tpe);
         columns.content.push(&step.content);
         columns.created_at.push(DbTime(step.created_at));
-        columns.turn_seq.push(*turn_seq);
+        columns.turn_seq.push(new.turn_seq);
         columns.rev.push(step.rev);
     }
     columns

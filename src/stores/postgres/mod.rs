@@ -6,10 +6,12 @@
 
 mod batch;
 mod connect;
+mod edits;
 mod error;
 mod examine;
 pub mod indexes;
 mod listing;
+mod lock;
 mod migrate;
 mod numberer;
 mod order;
@@ -17,6 +19,7 @@ mod read;
 mod source;
 pub mod statements;
 mod transaction;
+mod write;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -216,6 +219,9 @@ pub const CONNECTION_SETTINGS: &str = "set jit = off; set enable_bitmapscan = of
 /// How a transaction begins. Waiting for a session's lock ends after a while; see
 /// `statements::writes::SESSION_LOCK` for the locks after it.
 const BEGIN: &str = "begin; set local lock_timeout = '10s'";
+
+/// How a transaction of a group begins: who waits in it lets the whole group wait.
+const BEGIN_GROUP: &str = "begin; set local lock_timeout = '200ms'";
 
 /// A query of this engine with its parameters.
 type Query<'q, R> = sqlx::query::QueryAs<'q, sqlx::Postgres, R, sqlx::postgres::PgArguments>;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::error::corrupt;
 use super::statements::reads as st;
-use super::{BEGIN, PgRecordStore, keys, query};
+use super::{BEGIN, BEGIN_GROUP, PgRecordStore, keys, query};
 use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
 use crate::domain::{SessionRow, StepRow, Timestamp, Uid};
@@ -181,12 +181,11 @@ impl RecordStore for PgRecordStore {
     }
 
     async fn begin(&self) -> StoreResult<Box<dyn RecordTransaction>> {
-        let begun = self.pool.begin_with(BEGIN);
-        let transaction = self.connections.soon("begin", begun).await?;
-        Ok(Box::new(super::transaction::PgTransaction::new(
-            transaction,
-            self.connections.clone(),
-        )))
+        self.begin_write(BEGIN).await
+    }
+
+    async fn begin_group(&self) -> StoreResult<Box<dyn RecordTransaction>> {
+        self.begin_write(BEGIN_GROUP).await
     }
 
     fn erasures(&self) -> Option<&dyn ErasureStore> {

@@ -3,49 +3,59 @@
 //! The lock is `for no key update`, which lets other programs insert rows that refer to the
 //! session by a foreign key of theirs.
 
+use std::collections::{HashMap, HashSet};
+
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{FromRow, Postgres, Row, Transaction};
+use sqlx::{FromRow, Postgres, Transaction};
 
 use super::connect::Connections;
-use super::error::{corrupt, failure, store_error};
-use super::read::{in_order, prompts, sessions, shown, sorted_step_heads, sorted_steps, waits};
+use super::error::{failure, store_error};
+use super::read::{in_order, prompts, sorted_step_heads, sorted_steps};
 use super::statements::{reads, writes as st};
-use super::{Query, batch, keys, numberer, query};
+use super::write::{KnownRecord, PlaceRecord, VersionRecord};
+use super::{PgRecordStore, Query, batch, keys, query};
 use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
-use crate::domain::{Position, SessionRow, StepRow, Timestamp, TurnRole, TurnRow, Uid};
-use crate::stores::StoreErrorKind;
+use crate::domain::{Position, SessionRow, StepRow, Timestamp, Uid};
 use crate::stores::record::{
-    IdempotencyRecord, NewTurn, RecordTransaction, SessionPatch, SessionTurn, StoreResult,
-    TurnPatch, fork_origin_json,
+    Claims, IdempotencyRecord, LockedSessions, RecordTransaction, SessionTurn, StoreResult,
+    TurnPlace, Versions, WriteSet,
 };
 use crate::stores::sql::Statement;
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::records::{
-    PromptRecord, RevRecord, SessionRecord, StepHeadRecord, StepRecord, TurnRecord,
-    TurnSessionRecord, UidRecord,
+    PromptRecord, StepHeadRecord, StepRecord, TurnRecord, UidRecord,
 };
-use crate::stores::sql::statements as shared;
+use crate::stores::{StoreError, StoreErrorKind};
 
 /// An open transaction; dropping it rolls back.
 pub(super) struct PgTransaction {
-    transaction: Transaction<'static, Postgres>,
+    pub(super) transaction: Transaction<'static, Postgres>,
     connections: Connections,
 }
 
-impl PgTransaction {
-    pub(super) fn new(
-        transaction: Transaction<'static, Postgres>,
-        connections: Connections,
-    ) -> Self {
-        Self {
+impl PgRecordStore {
+    /// Starts a transaction by this text.
+    pub(super) async fn begin_write(
+        &self,
+        begin: &'static str,
+    ) -> StoreResult<Box<dyn RecordTransaction>> {
+        let begun = self.pool.begin_with(begin);
+        let transaction = self.connections.soon("begin", begun).await?;
+        Ok(Box::new(PgTransaction {
             transaction,
-            connections,
-        }
+            connections: self.connections.clone(),
+        }))
     }
+}
 
-    async fn rows<R>(&mut self, statement: Statement, query: Query<'_, R>) -> StoreResult<Vec<R>>
+impl PgTransaction {
+    pub(super) async fn rows<R>(
+        &mut self,
+        statement: Statement,
+        query: Query<'_, R>,
+    ) -> StoreResult<Vec<R>>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
@@ -55,7 +65,7 @@ impl PgTransaction {
             .map_err(|error| store_error(statement.name, error))
     }
 
-    async fn execute(
+    pub(super) async fn execute(
         &mut self,
         statement: Statement,
         query: sqlx::query::Query<'_, Postgres, PgArguments>,
@@ -66,148 +76,82 @@ impl PgTransaction {
             .map(|_| ())
             .map_err(|error| store_error(statement.name, error))
     }
-
-    /// The version that a statement wrote, if it wrote a row.
-    async fn rev(
-        &mut self,
-        statement: Statement,
-        query: Query<'_, RevRecord>,
-    ) -> StoreResult<Option<i64>> {
-        let rows = self.rows(statement, query).await?;
-        Ok(rows.first().map(|row| row.rev))
-    }
-
-    async fn human_turns_insert(&mut self, session: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
-        let rows = batch::human_turns(turns);
-        if rows.uid.is_empty() {
-            return Ok(());
-        }
-        let statement = st::HUMAN_TURNS_INSERT;
-        let query = sqlx::query(statement.sql)
-            .bind(session.as_str())
-            .bind(rows.uid)
-            .bind(rows.parent_uid)
-            .bind(rows.active_child)
-            .bind(rows.prompt)
-            .bind(rows.created_at)
-            .bind(rows.seq)
-            .bind(rows.deleted_at)
-            .bind(rows.rev);
-        self.execute(statement, query).await
-    }
-
-    async fn agent_turns_insert(&mut self, session: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
-        let rows = batch::agent_turns(turns);
-        if rows.uid.is_empty() {
-            return Ok(());
-        }
-        let statement = st::AGENT_TURNS_INSERT;
-        let query = sqlx::query(statement.sql)
-            .bind(session.as_str())
-            .bind(rows.uid)
-            .bind(rows.parent_uid)
-            .bind(rows.active_child)
-            .bind(rows.liked)
-            .bind(rows.created_at)
-            .bind(rows.seq)
-            .bind(rows.deleted_at)
-            .bind(rows.model)
-            .bind(rows.status)
-            .bind(rows.finished_at)
-            .bind(rows.usage)
-            .bind(rows.rev);
-        self.execute(statement, query).await
-    }
 }
 
-/// An error of turngraph's own making.
-fn defect(statement: Statement, message: String) -> crate::stores::StoreError {
-    failure(StoreErrorKind::Bug, statement.name, message)
+/// Pairs as two columns.
+fn pairs(pairs: &[(Uid, Uid)]) -> (Vec<&str>, Vec<&str>) {
+    pairs
+        .iter()
+        .map(|(first, second)| (first.as_str(), second.as_str()))
+        .unzip()
 }
 
 #[async_trait]
 impl RecordTransaction for PgTransaction {
     async fn session_lock(&mut self, account: &Uid, uid: &Uid) -> StoreResult<Option<SessionRow>> {
-        let row = sqlx::query(st::SESSION_LOCK.sql)
-            .bind(account.as_str())
-            .bind(uid.as_str())
-            .fetch_optional(&mut *self.transaction)
-            .await
-            .map_err(|error| store_error(st::SESSION_LOCK.name, error))?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let failed = |error| store_error(st::SESSION_LOCK.name, error);
-        let pending: bool = row.try_get(10).map_err(failed)?;
-        let record = SessionRecord::from_row(&row).map_err(failed)?;
-        let found =
-            SessionRow::try_from(record).map_err(|error| corrupt(&st::SESSION_LOCK, error))?;
-        if !pending && !waits(&found) {
-            return Ok(Some(found));
-        }
-        let key = [uid.as_str().to_owned()];
-        numberer::number(&mut self.transaction, &key, numberer::WAITING)
-            .await
-            .map_err(|error| store_error("number_pending", error))?
-            .tell();
-        let query = query::<SessionRecord>(st::SESSION_READ)
+        let query = sqlx::query(st::SESSION_LOCK.sql)
             .bind(account.as_str())
             .bind(uid.as_str());
-        let rows = self.rows(st::SESSION_READ, query).await?;
-        Ok(sessions(st::SESSION_READ, rows)?
+        let locked = self.lock(st::SESSION_LOCK, query).await?;
+        let numbered = self.number(locked).await?;
+        Ok(numbered.into_iter().next())
+    }
+
+    async fn sessions_lock_free(&mut self, wanted: &[(Uid, Uid)]) -> StoreResult<LockedSessions> {
+        let (accounts, uids) = pairs(wanted);
+        let query = sqlx::query(st::SESSIONS_LOCK_FREE.sql)
+            .bind(&accounts)
+            .bind(&uids);
+        let locked = self.lock(st::SESSIONS_LOCK_FREE, query).await?;
+        let mut busy = Vec::new();
+        if locked.len() < wanted.len() {
+            let query = super::query::<UidRecord>(st::SESSIONS_THERE)
+                .bind(&accounts)
+                .bind(&uids);
+            let there = self.rows(st::SESSIONS_THERE, query).await?;
+            let held: HashSet<&Uid> = locked.iter().map(|(row, _)| &row.uid).collect();
+            let there = there.into_iter().map(|row| Uid::from(row.uid));
+            busy = there.filter(|uid| !held.contains(uid)).collect();
+        }
+        let found = self.number(locked).await?;
+        Ok(LockedSessions { found, busy })
+    }
+
+    /// In the order of the keys, so that no two transactions wait for each other.
+    async fn sessions_insert(&mut self, sessions: &[&SessionRow]) -> StoreResult<Vec<Option<i64>>> {
+        let mut ordered = sessions.to_vec();
+        ordered.sort_by(|a, b| a.uid.cmp(&b.uid));
+        let columns = batch::sessions(&ordered);
+        let query = query::<VersionRecord>(st::SESSIONS_INSERT)
+            .bind(columns.uid)
+            .bind(columns.account_uid)
+            .bind(columns.title)
+            .bind(columns.created_at)
+            .bind(columns.deleted_at)
+            .bind(columns.active_root)
+            .bind(columns.next_seq)
+            .bind(columns.last_activity_at)
+            .bind(columns.forked_from)
+            .bind(columns.rev);
+        let rows = self.rows(st::SESSIONS_INSERT, query).await?;
+        let revs: HashMap<Uid, i64> = rows
             .into_iter()
-            .next()
-            .map(shown))
-    }
-
-    async fn session_insert(&mut self, session: &SessionRow) -> StoreResult<Option<i64>> {
-        let query = query(st::SESSION_INSERT)
-            .bind(session.uid.as_str())
-            .bind(session.account_uid.as_str())
-            .bind(session.title.as_deref())
-            .bind(DbTime(session.created_at))
-            .bind(session.deleted_at.map(DbTime))
-            .bind(session.active_root.as_ref().map(Uid::as_str))
-            .bind(session.next_seq)
-            .bind(DbTime(session.last_activity_at))
-            .bind(session.forked_from.as_ref().map(fork_origin_json))
-            .bind(session.rev);
-        self.rev(st::SESSION_INSERT, query).await
-    }
-
-    async fn session_update(
-        &mut self,
-        uid: &Uid,
-        patch: &SessionPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        let statement = shared::SESSION_UPDATE;
-        let query = query(statement)
-            .bind(uid.as_str())
-            .bind(patch.title.is_some())
-            .bind(patch.title.as_ref().and_then(Option::as_deref))
-            .bind(patch.deleted_at.is_some())
-            .bind(patch.deleted_at.flatten().map(DbTime))
-            .bind(patch.active_root.is_some())
-            .bind(patch.active_root.iter().flatten().next().map(Uid::as_str))
-            .bind(patch.next_seq)
-            .bind(patch.last_activity_at.map(DbTime))
-            .bind(now.0);
-        let rev = self.rev(statement, query).await?;
-        rev.ok_or_else(|| {
-            let message = format!("session {uid} is not there; lock it first");
-            defect(statement, message)
-        })
+            .map(|row| (row.uid.into(), row.rev))
+            .collect();
+        Ok(sessions
+            .iter()
+            .map(|row| revs.get(&row.uid).copied())
+            .collect())
     }
 
     /// Turns that still wait for a number, because another transaction holds them, come last with
     /// numbers that nobody must store.
-    async fn turns(&mut self, session_uid: &Uid) -> StoreResult<Vec<TurnRow>> {
-        let query = query::<TurnRecord>(st::SESSION_TURNS).bind(session_uid.as_str());
+    async fn turns_of(&mut self, session_uids: &[Uid]) -> StoreResult<Vec<SessionTurn>> {
+        let query = query::<TurnRecord>(st::SESSION_TURNS).bind(keys(session_uids));
         let rows = self.rows(st::SESSION_TURNS, query).await?;
         let mut turns: Vec<SessionTurn> = rows.into_iter().map(Into::into).collect();
         in_order(&mut turns);
-        Ok(turns.into_iter().map(|row| row.turn).collect())
+        Ok(turns)
     }
 
     /// Two statements, since one sees nothing of what was committed while it waited for a lock.
@@ -219,111 +163,29 @@ impl RecordTransaction for PgTransaction {
         Ok(rows.into_iter().map(|row| row.uid.into()).collect())
     }
 
-    async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>> {
-        let query = query::<TurnSessionRecord>(shared::SESSION_BY_TURN)
-            .bind(account.as_str())
-            .bind(turn.as_str());
-        let rows = self.rows(shared::SESSION_BY_TURN, query).await?;
-        Ok(rows.into_iter().next().map(|row| row.session_uid.into()))
-    }
-
-    async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
-        for run in batch::runs(turns, batch::turn_bytes) {
-            self.human_turns_insert(session_uid, run).await?;
-            self.agent_turns_insert(session_uid, run).await?;
-        }
-        Ok(())
-    }
-
-    async fn turn_update(
-        &mut self,
-        (role, uid): (TurnRole, &Uid),
-        patch: &TurnPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        let active_child = patch.active_child.iter().flatten().next().map(Uid::as_str);
-        let deleted_at = patch.deleted_at.flatten().map(DbTime);
-        let (statement, query) = match role {
-            TurnRole::Human => {
-                let statement = shared::HUMAN_TURN_UPDATE;
-                if patch.liked.is_some() || patch.progress.is_some() {
-                    let message = format!("human turn {uid} has neither vote nor progress");
-                    return Err(defect(statement, message));
-                }
-                let query = query(statement)
-                    .bind(uid.as_str())
-                    .bind(patch.active_child.is_some())
-                    .bind(active_child)
-                    .bind(patch.deleted_at.is_some())
-                    .bind(deleted_at)
-                    .bind(now.0);
-                (statement, query)
-            }
-            TurnRole::Agent => {
-                let progress = patch.progress.as_ref();
-                let query = query(st::AGENT_TURN_UPDATE)
-                    .bind(uid.as_str())
-                    .bind(patch.active_child.is_some())
-                    .bind(active_child)
-                    .bind(patch.liked.is_some())
-                    .bind(patch.liked.flatten())
-                    .bind(patch.deleted_at.is_some())
-                    .bind(deleted_at)
-                    .bind(progress.map(|p| p.status.as_str()))
-                    .bind(progress.and_then(|p| p.finished_at).map(DbTime))
-                    .bind(progress.and_then(|p| p.usage.as_deref()))
-                    .bind(now.0);
-                (st::AGENT_TURN_UPDATE, query)
-            }
-        };
-        let rev = self.rev(statement, query).await?;
-        rev.ok_or_else(|| {
-            let message = format!("turn {uid} is not there; lock its session first");
-            defect(statement, message)
+    async fn turn_uids_claim_free(&mut self, uids: &[Uid]) -> StoreResult<Claims> {
+        let query = query::<UidRecord>(st::TURN_UIDS_CLAIM_FREE).bind(keys(uids));
+        let busy = self.rows(st::TURN_UIDS_CLAIM_FREE, query).await?;
+        let query = super::query::<UidRecord>(st::TURN_UIDS_TAKEN).bind(keys(uids));
+        let taken = self.rows(st::TURN_UIDS_TAKEN, query).await?;
+        let uids = |rows: Vec<UidRecord>| rows.into_iter().map(|row| row.uid.into()).collect();
+        Ok(Claims {
+            taken: uids(taken),
+            busy: uids(busy),
         })
     }
 
-    async fn steps_insert(
-        &mut self,
-        session_uid: &Uid,
-        steps: &[StepRow],
-        turn_seqs: &[i32],
-    ) -> StoreResult<()> {
-        let statement = st::STEPS_INSERT;
-        if steps.len() != turn_seqs.len() {
-            let message = format!("{} steps with {} numbers", steps.len(), turn_seqs.len());
-            return Err(defect(statement, message));
-        }
-        let rows: Vec<(&StepRow, i32)> = steps.iter().zip(turn_seqs.iter().copied()).collect();
-        for run in batch::runs(&rows, |(step, _)| step.content.len()) {
-            let rows = batch::steps(run);
-            let query = sqlx::query(statement.sql)
-                .bind(session_uid.as_str())
-                .bind(rows.turn_uid)
-                .bind(rows.idx)
-                .bind(rows.tpe)
-                .bind(rows.content)
-                .bind(rows.created_at)
-                .bind(rows.turn_seq)
-                .bind(rows.rev);
-            self.execute(statement, query).await?;
-        }
-        Ok(())
+    async fn sessions_by_turn(&mut self, turns: &[(Uid, Uid)]) -> StoreResult<Vec<TurnPlace>> {
+        let (accounts, uids) = pairs(turns);
+        let query = query::<PlaceRecord>(st::SESSIONS_OF_TURNS)
+            .bind(accounts)
+            .bind(uids);
+        let rows = self.rows(st::SESSIONS_OF_TURNS, query).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    async fn step_update(
-        &mut self,
-        turn: &Uid,
-        idx: i32,
-        content: &str,
-        now: Timestamp,
-    ) -> StoreResult<Option<i64>> {
-        let query = query(shared::STEP_UPDATE)
-            .bind(turn.as_str())
-            .bind(idx)
-            .bind(content)
-            .bind(now.0);
-        self.rev(shared::STEP_UPDATE, query).await
+    async fn write(&mut self, rows: &WriteSet<'_>, now: Timestamp) -> StoreResult<Versions> {
+        self.write_rows(rows, now).await
     }
 
     async fn prompts(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<(Uid, String)>> {
@@ -377,21 +239,53 @@ impl RecordTransaction for PgTransaction {
         self.execute(statement, query).await
     }
 
-    async fn idempotency_insert(
+    async fn idempotency(
         &mut self,
-        account: &Uid,
-        key: &str,
-        record: &IdempotencyRecord,
+        keys: &[(&Uid, &str)],
+    ) -> StoreResult<Vec<Option<IdempotencyRecord>>> {
+        let accounts: Vec<&str> = keys.iter().map(|(account, _)| account.as_str()).collect();
+        let texts: Vec<&str> = keys.iter().map(|(_, key)| *key).collect();
+        let query = query::<KnownRecord>(st::IDEMPOTENCY_KEYS)
+            .bind(accounts)
+            .bind(texts);
+        let mut known = vec![None; keys.len()];
+        for row in self.rows(st::IDEMPOTENCY_KEYS, query).await? {
+            let place = usize::try_from(row.place - 1).expect("places count from one");
+            known[place] = Some(IdempotencyRecord {
+                input_hash: row.input_hash,
+                answer: row.answer,
+            });
+        }
+        Ok(known)
+    }
+
+    async fn idempotency_insert_all(
+        &mut self,
+        keys: &[(&Uid, &str, &IdempotencyRecord)],
         now: Timestamp,
     ) -> StoreResult<()> {
-        let statement = shared::IDEMPOTENCY_INSERT;
-        let query = sqlx::query(statement.sql)
-            .bind(account.as_str())
-            .bind(key)
-            .bind(&record.input_hash)
-            .bind(&record.answer)
+        // In their order, so that no two transactions wait for each other.
+        let mut keys = keys.to_vec();
+        keys.sort_by_key(|(account, key, _)| (account.as_str(), *key));
+        let column = |of: fn(&(&Uid, &str, &IdempotencyRecord)) -> String| -> Vec<String> {
+            keys.iter().map(of).collect()
+        };
+        let query = sqlx::query(st::IDEMPOTENCY_INSERT.sql)
+            .bind(column(|(account, ..)| account.as_str().to_owned()))
+            .bind(column(|(_, key, _)| (*key).to_owned()))
+            .bind(column(|(.., record)| record.input_hash.clone()))
+            .bind(column(|(.., record)| record.answer.clone()))
             .bind(DbTime(now));
-        self.execute(statement, query).await
+        self.execute(st::IDEMPOTENCY_INSERT, query).await
+    }
+
+    async fn rollback(self: Box<Self>) -> StoreResult<()> {
+        let done = self.transaction.rollback().await;
+        done.map_err(|error| store_error("rollback", error))
+    }
+
+    fn defect(&self, action: &'static str, message: String) -> StoreError {
+        failure(StoreErrorKind::Bug, action, message)
     }
 
     /// The position is read after the commit: within the transaction, or by the place up to which

@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use crate::domain::score::{MetadataRow, ScoreRow};
-use crate::domain::{StepRow, TurnRole, Uid};
-use crate::stores::record::NewTurn;
+use crate::domain::{TurnRole, Uid};
+use crate::stores::record::{NewStep, NewTurn};
 use crate::stores::sql::score::{source_column, target_columns, value_columns};
 
 /// Text of a statement's rows at which the next statement begins. SQLite takes up to 1 GB; this
@@ -58,12 +58,21 @@ pub(super) fn keys(uids: &[Uid]) -> String {
     serde_json::to_string(&texts).expect("texts are always JSON")
 }
 
+fn of_role<'t, 'a>(
+    turns: &'t [(&'a Uid, &'a NewTurn)],
+    role: TurnRole,
+) -> impl Iterator<Item = (&'a Uid, &'a NewTurn)> + 't {
+    let of_role = move |(_, new): &(&Uid, &NewTurn)| new.turn.role == role;
+    turns.iter().copied().filter(of_role)
+}
+
 /// Human turns for `HUMAN_TURNS_INSERT`.
-pub(super) fn human_turns(turns: &[NewTurn]) -> Vec<String> {
+pub(super) fn human_turns(turns: &[(&Uid, &NewTurn)]) -> Vec<String> {
     let mut batches = Batches::new();
-    for NewTurn { turn, prompt } in turns.iter().filter(|t| t.turn.role == TurnRole::Human) {
+    for (session, NewTurn { turn, prompt }) in of_role(turns, TurnRole::Human) {
         batches.push(&(
-            &turn.uid.as_str(),
+            session.as_str(),
+            turn.uid.as_str(),
             turn.parent_uid.as_ref().map(Uid::as_str),
             turn.active_child.as_ref().map(Uid::as_str),
             prompt.as_deref().unwrap_or_default(),
@@ -77,10 +86,11 @@ pub(super) fn human_turns(turns: &[NewTurn]) -> Vec<String> {
 }
 
 /// Agent turns for `AGENT_TURNS_INSERT`.
-pub(super) fn agent_turns(turns: &[NewTurn]) -> Vec<String> {
+pub(super) fn agent_turns(turns: &[(&Uid, &NewTurn)]) -> Vec<String> {
     let mut batches = Batches::new();
-    for NewTurn { turn, .. } in turns.iter().filter(|t| t.turn.role == TurnRole::Agent) {
+    for (session, NewTurn { turn, .. }) in of_role(turns, TurnRole::Agent) {
         batches.push(&(
+            session.as_str(),
             turn.uid.as_str(),
             turn.parent_uid.as_ref().map(Uid::as_str),
             turn.active_child.as_ref().map(Uid::as_str),
@@ -99,16 +109,18 @@ pub(super) fn agent_turns(turns: &[NewTurn]) -> Vec<String> {
 }
 
 /// Steps for `STEPS_INSERT`.
-pub(super) fn steps(steps: &[StepRow], turn_seqs: &[i32]) -> Vec<String> {
+pub(super) fn steps(steps: &[NewStep<'_>]) -> Vec<String> {
     let mut batches = Batches::new();
-    for (step, turn_seq) in steps.iter().zip(turn_seqs) {
+    for new in steps {
+        let step = new.row;
         batches.push(&(
+            new.session_uid.as_str(),
             step.turn_uid.as_str(),
             step.idx,
             step.tpe,
             &*step.content,
             step.created_at,
-            turn_seq,
+            new.turn_seq,
             step.rev,
         ));
     }
@@ -156,7 +168,7 @@ pub(super) fn metadata(rows: &[MetadataRow]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{StepRow, Timestamp};
 
     fn step(idx: i32, content: &str) -> StepRow {
         StepRow {
@@ -169,21 +181,30 @@ mod tests {
         }
     }
 
+    fn new<'a>(session_uid: &'a Uid, rows: &'a [StepRow]) -> Vec<NewStep<'a>> {
+        let new = |row| NewStep {
+            session_uid,
+            turn_seq: 0,
+            row,
+        };
+        rows.iter().map(new).collect()
+    }
+
     #[test]
     fn ten_thousand_small_rows_are_one_statement_and_none_is_no_statement() {
         let rows: Vec<StepRow> = (0..10_000).map(|idx| step(idx, "{}")).collect();
-        let batches = steps(&rows, &vec![0; rows.len()]);
+        let batches = steps(&new(&Uid::stored("s"), &rows));
         assert_eq!(batches.len(), 1);
         let read: Vec<serde_json::Value> = serde_json::from_str(&batches[0]).unwrap();
         assert_eq!(read.len(), rows.len());
-        assert_eq!(steps(&[], &[]), Vec::<String>::new());
+        assert_eq!(steps(&[]), Vec::<String>::new());
     }
 
     #[test]
     fn large_rows_are_cut_into_statements_of_bounded_size_with_nothing_lost() {
         let content = "x".repeat(1024 * 1024);
         let rows: Vec<StepRow> = (0..20).map(|idx| step(idx, &content)).collect();
-        let batches = steps(&rows, &[0; 20]);
+        let batches = steps(&new(&Uid::stored("s"), &rows));
         assert_eq!(batches.len(), 3);
         let read: Vec<Vec<serde_json::Value>> = batches
             .iter()

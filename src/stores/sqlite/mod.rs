@@ -15,6 +15,7 @@ mod source;
 pub mod statements;
 mod transaction;
 mod update;
+mod write;
 
 use std::sync::Arc;
 

@@ -10,27 +10,27 @@ use std::sync::Arc;
 
 use super::error::Errors;
 use super::read::{sorted_step_heads, sorted_steps};
-use super::{Query, SqliteRecordStore, batch, query, sort_turns, statements as st, update};
+use super::{Query, SqliteRecordStore, batch, query, sort_turns, statements as st};
 use crate::domain::score::{MetadataRow, ScoreRow};
 use crate::domain::step::StepHead;
-use crate::domain::{Clock, Position, SessionRow, StepRow, Timestamp, TurnRole, TurnRow, Uid};
+use crate::domain::{Clock, Position, SessionRow, StepRow, Timestamp, Uid};
 use crate::stores::record::{
-    IdempotencyRecord, NewTurn, RecordTransaction, SessionPatch, SessionTurn, StoreResult,
-    TurnPatch, fork_origin_json,
+    Claims, IdempotencyRecord, LockedSessions, RecordTransaction, SessionTurn, StoreResult,
+    TurnPlace, Versions, WriteSet, fork_origin_json,
 };
 use crate::stores::sql::Statement;
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::records::{
-    PromptRecord, RevRecord, SessionRecord, StepHeadRecord, StepRecord, TurnRecord,
-    TurnSessionRecord, UidRecord,
+    IdempotencyKeyRecord, PromptRecord, RevRecord, SessionRecord, StepHeadRecord, StepRecord,
+    TurnRecord, TurnSessionRecord, UidRecord,
 };
-use crate::stores::sql::statements as shared;
+use crate::stores::sql::statements::IDEMPOTENCY;
 use crate::stores::{StoreError, StoreErrorKind};
 
 /// An open transaction; dropping it rolls back.
 pub(super) struct SqliteTransaction {
-    transaction: Transaction<'static, Sqlite>,
-    errors: Errors,
+    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) errors: Errors,
     clock: Arc<dyn Clock>,
     store: String,
 }
@@ -65,36 +65,13 @@ impl SqliteTransaction {
     }
 
     /// The version that a statement wrote, if it wrote a row.
-    async fn rev(
+    pub(super) async fn rev(
         &mut self,
         statement: Statement,
         query: Query<'_, RevRecord>,
     ) -> StoreResult<Option<i64>> {
         let rows = self.rows(statement, query).await?;
         Ok(rows.first().map(|row| row.rev))
-    }
-
-    /// Inserts the rows of each batch into session `$1`; `$3` is now as a version for the
-    /// statements that have it.
-    async fn insert(
-        &mut self,
-        statement: Statement,
-        session_uid: &Uid,
-        batches: Vec<String>,
-    ) -> StoreResult<()> {
-        for rows in batches {
-            let query = sqlx::query(statement.sql)
-                .bind(session_uid.as_str())
-                .bind(rows);
-            let done = query.execute(&mut *self.transaction).await;
-            done.map_err(|error| self.errors.driver(statement.name, error))?;
-        }
-        Ok(())
-    }
-
-    fn defect(&self, statement: Statement, message: String) -> StoreError {
-        self.errors
-            .make(StoreErrorKind::Bug, statement.name, message)
     }
 }
 
@@ -110,43 +87,43 @@ impl RecordTransaction for SqliteTransaction {
             .map_err(|error| self.errors.row(st::SESSION_LOCK.name, error))
     }
 
-    async fn session_insert(&mut self, session: &SessionRow) -> StoreResult<Option<i64>> {
-        let query = query(st::SESSION_INSERT)
-            .bind(session.uid.as_str())
-            .bind(session.account_uid.as_str())
-            .bind(session.title.as_deref())
-            .bind(DbTime(session.created_at))
-            .bind(session.deleted_at.map(DbTime))
-            .bind(session.active_root.as_ref().map(Uid::as_str))
-            .bind(session.next_seq)
-            .bind(DbTime(session.last_activity_at))
-            .bind(session.forked_from.as_ref().map(fork_origin_json))
-            .bind(session.rev);
-        self.rev(st::SESSION_INSERT, query).await
-    }
-
-    async fn session_update(
-        &mut self,
-        uid: &Uid,
-        patch: &SessionPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        let (statement, query) = update::session(uid, patch, now);
-        let rev = self.rev(statement, query).await?;
-        rev.ok_or_else(|| {
-            self.defect(
-                statement,
-                format!("session {uid} is not there; lock it first"),
-            )
+    /// No other transaction writes, so all of them are free.
+    async fn sessions_lock_free(&mut self, wanted: &[(Uid, Uid)]) -> StoreResult<LockedSessions> {
+        let mut found = Vec::with_capacity(wanted.len());
+        for (account, uid) in wanted {
+            found.extend(self.session_lock(account, uid).await?);
+        }
+        Ok(LockedSessions {
+            found,
+            busy: Vec::new(),
         })
     }
 
-    async fn turns(&mut self, session_uid: &Uid) -> StoreResult<Vec<TurnRow>> {
-        let query = query::<TurnRecord>(st::SESSION_TURNS).bind(session_uid.as_str());
+    async fn sessions_insert(&mut self, sessions: &[&SessionRow]) -> StoreResult<Vec<Option<i64>>> {
+        let mut revs = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let query = query(st::SESSION_INSERT)
+                .bind(session.uid.as_str())
+                .bind(session.account_uid.as_str())
+                .bind(session.title.as_deref())
+                .bind(DbTime(session.created_at))
+                .bind(session.deleted_at.map(DbTime))
+                .bind(session.active_root.as_ref().map(Uid::as_str))
+                .bind(session.next_seq)
+                .bind(DbTime(session.last_activity_at))
+                .bind(session.forked_from.as_ref().map(fork_origin_json))
+                .bind(session.rev);
+            revs.push(self.rev(st::SESSION_INSERT, query).await?);
+        }
+        Ok(revs)
+    }
+
+    async fn turns_of(&mut self, session_uids: &[Uid]) -> StoreResult<Vec<SessionTurn>> {
+        let query = query::<TurnRecord>(st::SESSION_TURNS).bind(batch::keys(session_uids));
         let rows = self.rows(st::SESSION_TURNS, query).await?;
         let mut turns: Vec<SessionTurn> = rows.into_iter().map(Into::into).collect();
         sort_turns(&mut turns);
-        Ok(turns.into_iter().map(|row| row.turn).collect())
+        Ok(turns)
     }
 
     /// No other transaction writes before this one has ended, so a look is enough.
@@ -156,73 +133,31 @@ impl RecordTransaction for SqliteTransaction {
         Ok(rows.into_iter().map(|row| row.uid.into()).collect())
     }
 
-    async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>> {
-        let query = query::<TurnSessionRecord>(shared::SESSION_BY_TURN)
-            .bind(account.as_str())
-            .bind(turn.as_str());
-        let rows = self.rows(shared::SESSION_BY_TURN, query).await?;
-        Ok(rows.into_iter().next().map(|row| row.session_uid.into()))
-    }
-
-    async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
-        let human = batch::human_turns(turns);
-        self.insert(st::HUMAN_TURNS_INSERT, session_uid, human)
-            .await?;
-        let agent = batch::agent_turns(turns);
-        self.insert(st::AGENT_TURNS_INSERT, session_uid, agent)
-            .await
-    }
-
-    async fn turn_update(
-        &mut self,
-        (role, uid): (TurnRole, &Uid),
-        patch: &TurnPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        let (statement, query) = match role {
-            TurnRole::Human if patch.liked.is_some() || patch.progress.is_some() => {
-                let message = format!("human turn {uid} has neither vote nor progress");
-                return Err(self.defect(shared::HUMAN_TURN_UPDATE, message));
-            }
-            TurnRole::Human => update::human_turn(uid, patch, now),
-            TurnRole::Agent => update::agent_turn(uid, patch, now),
-        };
-        let rev = self.rev(statement, query).await?;
-        rev.ok_or_else(|| {
-            self.defect(
-                statement,
-                format!("turn {uid} is not there; lock its session first"),
-            )
+    async fn turn_uids_claim_free(&mut self, uids: &[Uid]) -> StoreResult<Claims> {
+        Ok(Claims {
+            taken: self.turn_uids_claim(uids).await?,
+            busy: Vec::new(),
         })
     }
 
-    async fn steps_insert(
-        &mut self,
-        session_uid: &Uid,
-        steps: &[StepRow],
-        turn_seqs: &[i32],
-    ) -> StoreResult<()> {
-        if steps.len() != turn_seqs.len() {
-            let message = format!("{} steps with {} numbers", steps.len(), turn_seqs.len());
-            return Err(self.defect(st::STEPS_INSERT, message));
+    async fn sessions_by_turn(&mut self, turns: &[(Uid, Uid)]) -> StoreResult<Vec<TurnPlace>> {
+        let mut places = Vec::with_capacity(turns.len());
+        for (account, turn) in turns {
+            let query = query::<TurnSessionRecord>(st::SESSION_BY_TURN)
+                .bind(account.as_str())
+                .bind(turn.as_str());
+            let rows = self.rows(st::SESSION_BY_TURN, query).await?;
+            places.extend(rows.into_iter().next().map(|row| TurnPlace {
+                account_uid: account.clone(),
+                turn_uid: turn.clone(),
+                session_uid: row.session_uid.into(),
+            }));
         }
-        let rows = batch::steps(steps, turn_seqs);
-        self.insert(st::STEPS_INSERT, session_uid, rows).await
+        Ok(places)
     }
 
-    async fn step_update(
-        &mut self,
-        turn: &Uid,
-        idx: i32,
-        content: &str,
-        now: Timestamp,
-    ) -> StoreResult<Option<i64>> {
-        let query = query(shared::STEP_UPDATE)
-            .bind(turn.as_str())
-            .bind(idx)
-            .bind(content)
-            .bind(now.0);
-        self.rev(shared::STEP_UPDATE, query).await
+    async fn write(&mut self, rows: &WriteSet<'_>, now: Timestamp) -> StoreResult<Versions> {
+        self.write_rows(rows, now).await
     }
 
     async fn prompts(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<(Uid, String)>> {
@@ -262,27 +197,58 @@ impl RecordTransaction for SqliteTransaction {
     }
 
     async fn metadata_set(&mut self, session_uid: &Uid, rows: &[MetadataRow]) -> StoreResult<()> {
-        let rows = batch::metadata(rows);
-        self.insert(st::METADATA_SET, session_uid, rows).await
+        let statement = st::METADATA_SET;
+        for rows in batch::metadata(rows) {
+            let query = sqlx::query(statement.sql)
+                .bind(session_uid.as_str())
+                .bind(rows);
+            let done = query.execute(&mut *self.transaction).await;
+            done.map_err(|error| self.errors.driver(statement.name, error))?;
+        }
+        Ok(())
     }
 
-    async fn idempotency_insert(
+    async fn idempotency(
         &mut self,
-        account: &Uid,
-        key: &str,
-        record: &IdempotencyRecord,
+        keys: &[(&Uid, &str)],
+    ) -> StoreResult<Vec<Option<IdempotencyRecord>>> {
+        let mut known = Vec::with_capacity(keys.len());
+        for (account, key) in keys {
+            let query = query::<IdempotencyKeyRecord>(IDEMPOTENCY)
+                .bind(account.as_str())
+                .bind(*key);
+            let row = self.rows(IDEMPOTENCY, query).await?.into_iter().next();
+            known.push(row.map(Into::into));
+        }
+        Ok(known)
+    }
+
+    async fn idempotency_insert_all(
+        &mut self,
+        keys: &[(&Uid, &str, &IdempotencyRecord)],
         now: Timestamp,
     ) -> StoreResult<()> {
-        let statement = shared::IDEMPOTENCY_INSERT;
-        let query = sqlx::query(statement.sql)
-            .bind(account.as_str())
-            .bind(key)
-            .bind(&record.input_hash)
-            .bind(&record.answer)
-            .bind(DbTime(now));
-        let done = query.execute(&mut *self.transaction).await;
-        done.map_err(|error| self.errors.driver(statement.name, error))?;
+        let statement = st::IDEMPOTENCY_INSERT;
+        for (account, key, record) in keys {
+            let query = sqlx::query(statement.sql)
+                .bind(account.as_str())
+                .bind(*key)
+                .bind(&record.input_hash)
+                .bind(&record.answer)
+                .bind(DbTime(now));
+            let done = query.execute(&mut *self.transaction).await;
+            done.map_err(|error| self.errors.driver(statement.name, error))?;
+        }
         Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) -> StoreResult<()> {
+        let done = self.transaction.rollback().await;
+        done.map_err(|error| self.errors.driver("rollback", error))
+    }
+
+    fn defect(&self, action: &'static str, message: String) -> StoreError {
+        self.errors.make(StoreErrorKind::Bug, action, message)
     }
 
     /// The position is read before the commit: no other writer can change anything between.

@@ -8,7 +8,6 @@ use crate::stores::record::{SessionPatch, TurnPatch};
 use crate::stores::sql::Statement;
 use crate::stores::sql::columns::DbTime;
 use crate::stores::sql::records::RevRecord;
-use crate::stores::sql::statements as shared;
 
 /// A statement and its query; it answers the new version.
 type Update<'q> = (Statement, Query<'q, RevRecord>);
@@ -20,7 +19,7 @@ fn key(column: Option<&Option<Uid>>) -> Option<&str> {
 
 /// Changes a session.
 pub(super) fn session<'q>(uid: &'q Uid, patch: &'q SessionPatch, now: Timestamp) -> Update<'q> {
-    let query = query(shared::SESSION_UPDATE)
+    let query = query(st::SESSION_UPDATE)
         .bind(uid.as_str())
         .bind(patch.title.is_some())
         .bind(patch.title.as_ref().and_then(Option::as_deref))
@@ -31,19 +30,19 @@ pub(super) fn session<'q>(uid: &'q Uid, patch: &'q SessionPatch, now: Timestamp)
         .bind(patch.next_seq)
         .bind(patch.last_activity_at.map(DbTime))
         .bind(now.0);
-    (shared::SESSION_UPDATE, query)
+    (st::SESSION_UPDATE, query)
 }
 
 /// Changes a human turn; vote and progress are an agent turn's only.
 pub(super) fn human_turn<'q>(uid: &'q Uid, patch: &'q TurnPatch, now: Timestamp) -> Update<'q> {
-    let query = query(shared::HUMAN_TURN_UPDATE)
+    let query = query(st::HUMAN_TURN_UPDATE)
         .bind(uid.as_str())
         .bind(patch.active_child.is_some())
         .bind(key(patch.active_child.as_ref()))
         .bind(patch.deleted_at.is_some())
         .bind(patch.deleted_at.flatten().map(DbTime))
         .bind(now.0);
-    (shared::HUMAN_TURN_UPDATE, query)
+    (st::HUMAN_TURN_UPDATE, query)
 }
 
 /// Changes an agent turn.

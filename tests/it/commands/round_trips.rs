@@ -18,9 +18,16 @@ super::on_every_engine! {
 
 fn behind_a_proxy(lab: &Lab) -> (Lab, Proxy) {
     let proxy = Proxy::before(Arc::clone(&lab.record));
-    let mut lab = lab.clone();
-    lab.commands.record = Arc::new(proxy.clone());
-    (lab, proxy)
+    (lab.over(Arc::new(proxy.clone())), proxy)
+}
+
+/// Transactions since the last time, with a group or alone.
+fn begun(proxy: &Proxy) -> usize {
+    let asked = proxy.asked();
+    asked
+        .iter()
+        .filter(|method| method.starts_with("begin"))
+        .count()
 }
 
 async fn round_trips_do_not_depend_on_the_length_of_the_session(lab: Lab) {
@@ -35,8 +42,9 @@ async fn round_trips_do_not_depend_on_the_length_of_the_session(lab: Lab) {
         let append = commands.append_human_turn(account, input, Some(session.as_str()));
         let question = done(append.await);
         let question = question.graph.turn(question.subject).uid.clone();
-        let appended = "session_lock turns turns_insert turn_update session_update";
-        let keyed = format!("idempotency begin {appended} idempotency_insert commit");
+        let appended = "sessions_lock_free turns_of insert_human_turns edit_agent_turns \
+                        edit_sessions";
+        let keyed = format!("begin_group idempotency {appended} idempotency_insert commit");
         assert_eq!(asked(), keyed);
 
         let mut input = agent(&session, &question, &["a", "b", "c"]);
@@ -44,30 +52,30 @@ async fn round_trips_do_not_depend_on_the_length_of_the_session(lab: Lab) {
         done(commands.append_agent_turn(account, input, None).await);
         assert_eq!(
             asked(),
-            "begin session_lock turns turn_uids_claim turns_insert steps_insert turn_update \
-             session_update commit"
+            "begin_group sessions_lock_free turns_of turn_uids_claim_free insert_agent_turns \
+             insert_steps edit_human_turns edit_sessions commit"
         );
 
-        let found = "begin session_by_turn session_lock turns";
+        let found = "begin_group sessions_by_turn sessions_lock_free turns_of";
         let input = AppendSteps {
             turn: last.clone(),
             steps: vec![text_step(None, "d"), text_step(None, "e")],
             progress: None,
         };
         done(commands.append_steps(account, input, None).await);
-        assert_eq!(asked(), format!("{found} step_heads steps_insert commit"));
+        assert_eq!(asked(), format!("{found} step_heads insert_steps commit"));
         done(
             commands
                 .update_step(account, (last.clone(), 0), "1".into())
                 .await,
         );
-        assert_eq!(asked(), format!("{found} step_update commit"));
+        assert_eq!(asked(), format!("{found} edit_steps commit"));
         done(
             commands
                 .rate_agent_turn(account, last.clone(), Some(true))
                 .await,
         );
-        assert_eq!(asked(), format!("{found} turn_update commit"));
+        assert_eq!(asked(), format!("{found} edit_agent_turns commit"));
         done(commands.activate_turn(account, question.clone()).await);
         assert_eq!(
             asked(),
@@ -75,11 +83,17 @@ async fn round_trips_do_not_depend_on_the_length_of_the_session(lab: Lab) {
             "the path is shown already"
         );
         done(commands.delete_turn(account, question.clone()).await);
-        assert_eq!(asked(), format!("{found} turn_update turn_update commit"));
+        assert_eq!(
+            asked(),
+            format!("{found} edit_human_turns edit_agent_turns commit")
+        );
         done(commands.restore_turn(account, question).await);
-        assert_eq!(asked(), format!("{found} turn_update commit"));
+        assert_eq!(asked(), format!("{found} edit_human_turns commit"));
         done(commands.delete_session(account, session).await);
-        assert_eq!(asked(), "begin session_lock turns session_update commit");
+        assert_eq!(
+            asked(),
+            "begin_group sessions_lock_free turns_of edit_sessions commit"
+        );
     }
 }
 
@@ -88,20 +102,15 @@ async fn a_lost_race_is_run_again_and_writes_once(lab: Lab) {
     let session = lab.session().await;
     for method in [
         "begin",
-        "session_lock",
-        "turns_insert",
-        "session_update",
+        "sessions_lock",
+        "insert_human_turns",
+        "edit_sessions",
         "commit",
     ] {
         proxy.asked();
         proxy.fail(method, StoreErrorKind::Conflict, 3);
         lab.human(&session, None, method).await;
-        let begun = proxy
-            .asked()
-            .iter()
-            .filter(|&&asked| asked == "begin")
-            .count();
-        assert_eq!(begun, 4, "{method}");
+        assert_eq!(begun(&proxy), 4, "{method}");
     }
     let (row, graph) = lab.read(&session).await;
     assert_eq!((row.next_seq, graph.len()), (5, 5));
@@ -118,12 +127,7 @@ async fn a_race_that_is_always_lost_ends(lab: Lab) {
     let error = append.await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Conflict);
     assert_eq!(error.command, "appendHumanTurn");
-    let begun = proxy
-        .asked()
-        .iter()
-        .filter(|&&asked| asked == "begin")
-        .count();
-    assert_eq!(begun, 8);
+    assert_eq!(begun(&proxy), 8);
     assert!(lab.read(&session).await.1.is_empty());
 }
 
@@ -136,19 +140,12 @@ async fn other_failures_are_not_tried_again(lab: Lab) {
         StoreErrorKind::Bug,
     ] {
         proxy.asked();
-        proxy.fail("session_update", kind, 1);
+        proxy.fail("edit_sessions", kind, 1);
         let append = lab
             .commands
             .append_human_turn(&lab.account, human(&session, None, "q"), None);
         assert_eq!(append.await.unwrap_err().kind(), kind);
-        assert_eq!(
-            proxy
-                .asked()
-                .iter()
-                .filter(|&&asked| asked == "begin")
-                .count(),
-            1
-        );
+        assert_eq!(begun(&proxy), 1);
     }
     assert!(
         lab.read(&session).await.1.is_empty(),

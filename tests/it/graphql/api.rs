@@ -58,12 +58,8 @@ impl Api {
         let record: Arc<dyn RecordStore> = Arc::<Watched>::clone(&store);
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&manual);
         let reads = Arc::new(Reads::new(Arc::clone(&record), Arc::clone(&clock)));
-        let commands = Commands {
-            record,
-            clock,
-            uids: Arc::new(Numbered(AtomicU64::new(0))),
-            listener: None,
-        };
+        let uids = Arc::new(Numbered(AtomicU64::new(0)));
+        let commands = Commands::new(record, clock, uids);
         Self {
             gateway: Gateway::new(reads, commands),
             store,

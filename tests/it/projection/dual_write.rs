@@ -37,7 +37,8 @@ async fn copies(budget: Duration) -> Copies {
         budget,
         ..DualWriteOptions::default()
     };
-    lab.commands.listener = Some(Arc::new(DualWrite::new(targets.clone(), clock, options)));
+    let listener = Arc::new(DualWrite::new(targets.clone(), clock, options));
+    lab.commands = lab.commands.telling(listener);
     Copies {
         lab,
         store,

@@ -22,12 +22,11 @@ struct Api {
 
 impl Api {
     fn of(lab: Lab) -> Self {
-        let commands = Commands {
-            record: Arc::<Watched>::clone(&lab.record),
-            clock: Arc::<ManualClock>::clone(&lab.clock),
-            uids: Arc::new(UuidV7Source),
-            listener: None,
-        };
+        let commands = Commands::new(
+            Arc::<Watched>::clone(&lab.record),
+            Arc::<ManualClock>::clone(&lab.clock),
+            Arc::new(UuidV7Source),
+        );
         let gateway = Arc::new(Gateway::new(Arc::clone(&lab.reads), commands));
         Self { lab, gateway }
     }

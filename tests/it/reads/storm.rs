@@ -44,12 +44,9 @@ impl Server {
             budget: std::time::Duration::from_secs(60),
             ..DualWriteOptions::default()
         };
-        let commands = Commands {
-            record: Arc::clone(&record),
-            clock: clock(),
-            uids: Arc::new(UuidV7Source),
-            listener: Some(Arc::new(DualWrite::new(targets, clock(), options))),
-        };
+        let dual = Arc::new(DualWrite::new(targets, clock(), options));
+        let commands = Commands::new(Arc::clone(&record), clock(), Arc::new(UuidV7Source));
+        let commands = commands.telling(dual);
         let reads = Reads::new(record, clock()).with_cache(cache, Source::Memory);
         Self {
             gateway: Gateway::new(Arc::new(reads), commands),

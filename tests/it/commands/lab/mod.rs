@@ -3,8 +3,10 @@
 pub(crate) mod proxy;
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 
 use turngraph::commands::rules::StepInput;
 use turngraph::commands::session::CreateSession;
@@ -43,6 +45,7 @@ pub(crate) struct Lab {
     pub(crate) record: Arc<dyn RecordStore>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) account: Uid,
+    uids: Arc<Numbered>,
     /// Whatever must live as long as the store.
     _keep: Arc<dyn Any + Send + Sync>,
 }
@@ -58,10 +61,14 @@ impl Lab {
 
     /// On a new database of the test run's own server.
     pub(crate) async fn postgres() -> Self {
-        let database = Database::migrated();
+        Self::on_database(Arc::new(Database::migrated())).await
+    }
+
+    /// On this database.
+    pub(crate) async fn on_database(database: Arc<Database>) -> Self {
         let record: Arc<dyn RecordStore> = Arc::new(database.store().await);
         let clock = Arc::new(ManualClock::at(START));
-        Self::on(record, clock, Arc::new(database))
+        Self::on(record, clock, database)
     }
 
     fn on(
@@ -70,17 +77,25 @@ impl Lab {
         keep: Arc<dyn Any + Send + Sync>,
     ) -> Self {
         let injected: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let uids = Arc::new(Numbered("u".into(), AtomicU64::new(1)));
+        let source: Arc<dyn UidSource> = Arc::<Numbered>::clone(&uids);
         Self {
-            commands: Commands {
-                record: Arc::clone(&record),
-                clock: injected,
-                uids: Arc::new(Numbered("u".into(), AtomicU64::new(1))),
-                listener: None,
-            },
+            commands: Commands::new(Arc::clone(&record), injected, source),
+            uids,
             record,
             clock,
             account: key("account"),
             _keep: keep,
+        }
+    }
+
+    /// The same with commands on a store in between.
+    pub(crate) fn over(&self, record: Arc<dyn RecordStore>) -> Self {
+        let clock = Arc::<ManualClock>::clone(&self.clock);
+        let uids = Arc::<Numbered>::clone(&self.uids);
+        Self {
+            commands: Commands::new(record, clock, uids),
+            ..self.clone()
         }
     }
 
@@ -252,6 +267,14 @@ pub(crate) fn path(graph: &SessionGraph) -> Vec<Uid> {
         .iter()
         .map(|&ix| graph.turn(ix).uid.clone())
         .collect()
+}
+
+/// Sends a command: it is in the queue when this returns.
+pub(crate) fn sent<F: Future>(command: F) -> Pin<Box<F>> {
+    let mut command = Box::pin(command);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(command.as_mut().poll(&mut context).is_pending());
+    command
 }
 
 /// What was done; panics with the refusal otherwise.

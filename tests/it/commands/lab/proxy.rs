@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use turngraph::domain::score::{MetadataRow, ScoreRow};
 use turngraph::domain::step::StepHead;
-use turngraph::domain::{Position, SessionRow, StepRow, Timestamp, TurnRole, TurnRow, Uid};
+use turngraph::domain::{Position, SessionRow, StepRow, Timestamp, TurnRole, Uid};
 use turngraph::stores::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};
 use turngraph::stores::record::{
-    IdempotencyRecord, NewTurn, SessionPatch, SessionTurn, StoreHealth, StoreResult, TurnPatch,
+    Claims, IdempotencyRecord, LockedSessions, SessionTurn, StoreHealth, StoreResult, TurnPlace,
+    Versions, WriteSet,
 };
 use turngraph::stores::{RecordStore, RecordTransaction, StoreError, StoreErrorKind, StoreKind};
 
@@ -18,6 +20,7 @@ struct Script {
     asked: Vec<&'static str>,
     failing: Option<(&'static str, StoreErrorKind)>,
     times: usize,
+    held: Option<watch::Receiver<()>>,
 }
 
 /// The store in between.
@@ -35,7 +38,14 @@ impl Proxy {
         }
     }
 
-    /// Lets the next calls of a method fail before they are carried out.
+    /// From now on every transaction of a group begins when the gate is dropped.
+    pub(crate) fn hold_groups(&self) -> watch::Sender<()> {
+        let (gate, passing) = watch::channel(());
+        self.script.lock().unwrap().held = Some(passing);
+        gate
+    }
+
+    /// Lets the next calls fail before they are carried out, of all methods whose name begins so.
     pub(crate) fn fail(&self, method: &'static str, kind: StoreErrorKind, times: usize) {
         let mut script = self.script.lock().unwrap();
         (script.failing, script.times) = (Some((method, kind)), times);
@@ -50,7 +60,7 @@ impl Proxy {
         let mut script = self.script.lock().unwrap();
         script.asked.push(method);
         match script.failing {
-            Some((failing, kind)) if failing == method && script.times > 0 => {
+            Some((failing, kind)) if method.starts_with(failing) && script.times > 0 => {
                 script.times -= 1;
                 Err(StoreError {
                     kind,
@@ -179,6 +189,19 @@ impl RecordStore for Proxy {
         }))
     }
 
+    async fn begin_group(&self) -> StoreResult<Box<dyn RecordTransaction>> {
+        let held = self.script.lock().unwrap().held.clone();
+        if let Some(mut gate) = held {
+            // An error says that the gate is gone.
+            let _ = gate.changed().await;
+        }
+        self.ask("begin_group")?;
+        Ok(Box::new(ProxyTransaction {
+            inner: self.inner.begin_group().await?,
+            proxy: self.clone(),
+        }))
+    }
+
     async fn close(&self) {
         self.inner.close().await;
     }
@@ -187,28 +210,23 @@ impl RecordStore for Proxy {
 #[async_trait]
 impl RecordTransaction for ProxyTransaction {
     async fn session_lock(&mut self, account: &Uid, uid: &Uid) -> StoreResult<Option<SessionRow>> {
-        self.proxy.ask("session_lock")?;
+        self.proxy.ask("sessions_lock")?;
         self.inner.session_lock(account, uid).await
     }
 
-    async fn session_insert(&mut self, session: &SessionRow) -> StoreResult<Option<i64>> {
-        self.proxy.ask("session_insert")?;
-        self.inner.session_insert(session).await
+    async fn sessions_lock_free(&mut self, wanted: &[(Uid, Uid)]) -> StoreResult<LockedSessions> {
+        self.proxy.ask("sessions_lock_free")?;
+        self.inner.sessions_lock_free(wanted).await
     }
 
-    async fn session_update(
-        &mut self,
-        uid: &Uid,
-        patch: &SessionPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        self.proxy.ask("session_update")?;
-        self.inner.session_update(uid, patch, now).await
+    async fn sessions_insert(&mut self, sessions: &[&SessionRow]) -> StoreResult<Vec<Option<i64>>> {
+        self.proxy.ask("sessions_insert")?;
+        self.inner.sessions_insert(sessions).await
     }
 
-    async fn turns(&mut self, session_uid: &Uid) -> StoreResult<Vec<TurnRow>> {
-        self.proxy.ask("turns")?;
-        self.inner.turns(session_uid).await
+    async fn turns_of(&mut self, session_uids: &[Uid]) -> StoreResult<Vec<SessionTurn>> {
+        self.proxy.ask("turns_of")?;
+        self.inner.turns_of(session_uids).await
     }
 
     async fn turn_uids_claim(&mut self, uids: &[Uid]) -> StoreResult<Vec<Uid>> {
@@ -216,45 +234,34 @@ impl RecordTransaction for ProxyTransaction {
         self.inner.turn_uids_claim(uids).await
     }
 
-    async fn session_by_turn(&mut self, account: &Uid, turn: &Uid) -> StoreResult<Option<Uid>> {
-        self.proxy.ask("session_by_turn")?;
-        self.inner.session_by_turn(account, turn).await
+    async fn turn_uids_claim_free(&mut self, uids: &[Uid]) -> StoreResult<Claims> {
+        self.proxy.ask("turn_uids_claim_free")?;
+        self.inner.turn_uids_claim_free(uids).await
     }
 
-    async fn turns_insert(&mut self, session_uid: &Uid, turns: &[NewTurn]) -> StoreResult<()> {
-        self.proxy.ask("turns_insert")?;
-        self.inner.turns_insert(session_uid, turns).await
+    async fn sessions_by_turn(&mut self, turns: &[(Uid, Uid)]) -> StoreResult<Vec<TurnPlace>> {
+        self.proxy.ask("sessions_by_turn")?;
+        self.inner.sessions_by_turn(turns).await
     }
 
-    async fn turn_update(
-        &mut self,
-        turn: (TurnRole, &Uid),
-        patch: &TurnPatch,
-        now: Timestamp,
-    ) -> StoreResult<i64> {
-        self.proxy.ask("turn_update")?;
-        self.inner.turn_update(turn, patch, now).await
-    }
-
-    async fn steps_insert(
-        &mut self,
-        session_uid: &Uid,
-        steps: &[StepRow],
-        turn_seqs: &[i32],
-    ) -> StoreResult<()> {
-        self.proxy.ask("steps_insert")?;
-        self.inner.steps_insert(session_uid, steps, turn_seqs).await
-    }
-
-    async fn step_update(
-        &mut self,
-        turn: &Uid,
-        idx: i32,
-        content: &str,
-        now: Timestamp,
-    ) -> StoreResult<Option<i64>> {
-        self.proxy.ask("step_update")?;
-        self.inner.step_update(turn, idx, content, now).await
+    /// Noted with the kinds of rows that are written, each of which is a statement.
+    async fn write(&mut self, rows: &WriteSet<'_>, now: Timestamp) -> StoreResult<Versions> {
+        let role = |wanted: TurnRole| rows.turns.iter().any(|(_, new)| new.turn.role == wanted);
+        let edited = |wanted: TurnRole| rows.turn_edits.iter().any(|edit| edit.role == wanted);
+        for (kind, there) in [
+            ("edit_steps", !rows.step_edits.is_empty()),
+            ("insert_human_turns", role(TurnRole::Human)),
+            ("insert_agent_turns", role(TurnRole::Agent)),
+            ("insert_steps", !rows.steps.is_empty()),
+            ("edit_human_turns", edited(TurnRole::Human)),
+            ("edit_agent_turns", edited(TurnRole::Agent)),
+            ("edit_sessions", !rows.session_edits.is_empty()),
+        ] {
+            if there {
+                self.proxy.ask(kind)?;
+            }
+        }
+        self.inner.write(rows, now).await
     }
 
     async fn prompts(&mut self, turn_uids: &[Uid]) -> StoreResult<Vec<(Uid, String)>> {
@@ -282,21 +289,36 @@ impl RecordTransaction for ProxyTransaction {
         self.inner.metadata_set(session_uid, rows).await
     }
 
-    async fn idempotency_insert(
+    async fn idempotency(
         &mut self,
-        account: &Uid,
-        key: &str,
-        record: &IdempotencyRecord,
+        keys: &[(&Uid, &str)],
+    ) -> StoreResult<Vec<Option<IdempotencyRecord>>> {
+        self.proxy.ask("idempotency")?;
+        self.inner.idempotency(keys).await
+    }
+
+    async fn idempotency_insert_all(
+        &mut self,
+        keys: &[(&Uid, &str, &IdempotencyRecord)],
         now: Timestamp,
     ) -> StoreResult<()> {
         self.proxy.ask("idempotency_insert")?;
-        self.inner
-            .idempotency_insert(account, key, record, now)
-            .await
+        self.inner.idempotency_insert_all(keys, now).await
+    }
+
+    fn defect(&self, action: &'static str, message: String) -> StoreError {
+        self.inner.defect(action, message)
     }
 
     async fn commit(self: Box<Self>) -> StoreResult<Position> {
-        self.proxy.ask("commit")?;
+        if let Err(error) = self.proxy.ask("commit") {
+            self.inner.rollback().await?;
+            return Err(error);
+        }
         self.inner.commit().await
+    }
+
+    async fn rollback(self: Box<Self>) -> StoreResult<()> {
+        self.inner.rollback().await
     }
 }

@@ -34,12 +34,12 @@ async fn two_clients_that_choose_branches_at_once_leave_the_last_choice_everywhe
     let running = start(&place, &copies);
     let options = DualWriteOptions::default();
     let dual = DualWrite::new(copies.targets(), Arc::new(SystemClock), options);
-    let commands = Commands {
-        record: Arc::clone(&place.record),
-        clock: Arc::new(SystemClock),
-        uids: Arc::new(UuidV7Source),
-        listener: Some(Arc::new(dual)),
-    };
+    let commands = Commands::new(
+        Arc::clone(&place.record),
+        Arc::new(SystemClock),
+        Arc::new(UuidV7Source),
+    )
+    .telling(Arc::new(dual));
     let (account, session) = (uid("alice"), uid("s"));
     let input = CreateSession {
         uid: Some("s".to_owned()),

@@ -39,12 +39,12 @@ pub(super) struct Workload {
 impl Workload {
     pub(super) async fn new(place: &Place, listener: Arc<dyn CommitListener>, seed: u64) -> Self {
         Self {
-            commands: Commands {
-                record: Arc::clone(&place.record),
-                clock: Arc::new(SystemClock),
-                uids: Arc::new(UuidV7Source),
-                listener: Some(listener),
-            },
+            commands: Commands::new(
+                Arc::clone(&place.record),
+                Arc::new(SystemClock),
+                Arc::new(UuidV7Source),
+            )
+            .telling(listener),
             record: Arc::clone(&place.record),
             source: Arc::clone(&place.source),
             sql: Arc::clone(&place.sql),

@@ -45,11 +45,41 @@ const READS: &[(Statement, &str, &[&str])] = &[
     ),
     (
         writes::SESSION_TURNS,
-        "'s7'",
+        "'{s7,s207}'",
         &[
             "turngraph_human_turns_address",
             "turngraph_agent_turns_address",
         ],
+    ),
+    (
+        writes::SESSIONS_LOCK_FREE,
+        "'{account7,account7}', '{s7,s207}'",
+        &["turngraph_sessions_key"],
+    ),
+    (
+        writes::SESSIONS_OF_TURNS,
+        "'{account7,account7}', '{h7-0,a7-1}'",
+        &[
+            "turngraph_human_turns_key",
+            "turngraph_agent_turns_key",
+            "turngraph_sessions_key",
+        ],
+    ),
+    (
+        writes::HUMAN_TURNS_UPDATE,
+        "'{h7-0}', '{true}', '{a7-0}', '{false}', '{null}', 1",
+        &["turngraph_human_turns_key"],
+    ),
+    (
+        writes::AGENT_TURNS_UPDATE,
+        "'{a7-0}', '{true}', '{h7-1}', '{false}', '{null}', '{false}', '{null}', '{null}', \
+         '{null}', '{null}', 1",
+        &["turngraph_agent_turns_key"],
+    ),
+    (
+        writes::STEPS_UPDATE,
+        "'{a7-0}', '{0}', '{x}', 1",
+        &["turngraph_steps_key"],
     ),
     (
         reads::PROMPTS,
