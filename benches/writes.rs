@@ -1,10 +1,11 @@
 //! Exchanges written through the commands by many clients at once.
 //!
-//! `writes --record URL --clients N --seconds S [--steps K]`: every client has sessions of its own
-//! and appends a human turn and an agent turn with K steps again and again; a session gets ten
-//! exchanges, then the client begins another. Prints durable rows a second (inserted turns and
-//! steps; updates of parents and sessions are not counted), the time of a command, and this
-//! process's CPU a row. `benches/run.sh` adds PostgreSQL's CPU and WAL bytes a row.
+//! `writes --record URL --clients N --seconds S [--steps K] [--lanes L] [--group M]`: every client
+//! has sessions of its own and appends a human turn and an agent turn with K steps again and
+//! again; a session gets ten exchanges, then the client begins another. At most M commands share a
+//! transaction, and L transactions are on their way at once. Prints durable rows a second (inserted
+//! turns and steps; new sessions and updates of parents and sessions are not counted), the time of
+//! a command, and this process's CPU a row. `benches/writes.sh` adds what PostgreSQL spends.
 
 mod measure;
 
@@ -13,10 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use turngraph::app::{App, environment};
-use turngraph::commands::Commands;
 use turngraph::commands::rules::StepInput;
 use turngraph::commands::session::CreateSession;
 use turngraph::commands::turn::{AppendAgentTurn, AppendHumanTurn};
+use turngraph::commands::{Commands, GroupOptions};
 use turngraph::config::{Flags, load};
 use turngraph::domain::{StepType, TurnStatus, Uid, UidSource, UuidV7Source};
 
@@ -43,13 +44,19 @@ async fn main() -> anyhow::Result<()> {
     let mut flags = Flags::default();
     let Some(record) = argument("--record") else {
         // `cargo bench` and `cargo test --benches` start it without arguments.
-        println!("usage: writes --record URL --clients N --seconds S [--steps K]");
+        println!("usage: writes --record URL --clients N --seconds S [--steps K] [--lanes L]");
         return Ok(());
     };
     flags.values.insert("record", record);
     let (config, _) = load(&flags, &environment())?;
     let app = App::open(&config, true).await?;
-    let commands = app.commands();
+    let usual = GroupOptions::default();
+    let groups = GroupOptions {
+        lanes: number("--lanes").unwrap_or(usual.lanes),
+        commands_max: number("--group").unwrap_or(usual.commands_max),
+        ..usual
+    };
+    let commands = app.commands().gathered(groups);
     let (clients, steps) = (
         number("--clients").unwrap_or(16),
         number("--steps").unwrap_or(5),
@@ -78,8 +85,11 @@ async fn main() -> anyhow::Result<()> {
     ]
     .map(|count| count.load(Ordering::Relaxed) as f64);
     println!(
-        "clients={clients} steps={steps} commands={commands} rows={rows} rows_per_s={:.0} \
+        "clients={clients} steps={steps} lanes={} group={} commands={commands} rows={rows} \
+         rows_per_s={:.0} \
          command_mean_ms={:.2} command_max_ms={:.1} gateway_cpu_us_per_row={:.1}",
+        groups.lanes,
+        groups.commands_max,
         rows / took,
         micros / commands / 1_000.0,
         slowest / 1_000.0,
