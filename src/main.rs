@@ -19,7 +19,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match cli::run(cli).await {
+    // Every command is a part of this future; on the heap its size is nobody's concern.
+    match Box::pin(cli::run(cli)).await {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             cli::tell(format_args!("turngraph: {}", cli::said(&error)));

@@ -130,7 +130,7 @@ async fn gateway(
     let copies = Copies::open(config, app).await?;
     // As the embedded server does.
     if copies.private() {
-        let worker = copies.worker(app, Arc::new(app.feeds(config).await?));
+        let worker = copies.worker(app, config, Arc::new(app.feeds(config).await?));
         tokio::spawn(run_worker(worker, lifecycle.stopping()));
     }
     app.gateway_over(&copies, config, lifecycle).await

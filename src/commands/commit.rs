@@ -115,11 +115,6 @@ impl WrittenRows {
         self.push(Change::Step(Box::new(change)), bytes);
     }
 
-    /// Something was written that is not among the changes.
-    pub(super) fn leave_out(&mut self) {
-        self.left_out = true;
-    }
-
     fn push(&mut self, change: Change, bytes: usize) {
         self.bytes += bytes;
         self.full |= self.bytes > KEPT_BYTES_MAX || self.changes.len() == KEPT_ROWS_MAX;

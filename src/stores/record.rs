@@ -16,7 +16,7 @@ mod write;
 use async_trait::async_trait;
 
 pub use self::transaction::{Claims, LockedSessions, RecordTransaction, TurnPlace};
-pub use self::write::{NewStep, StepEdit, TurnEdit, Versions, WriteSet};
+pub use self::write::{NewStep, StepEdit, StepVersion, TurnEdit, Versions, WriteSet};
 use super::StoreKind;
 use super::error::StoreError;
 use super::listing::{SessionFilter, SessionListing, TurnHit, TurnSearch};

@@ -35,6 +35,8 @@ pub(in crate::commands) struct Sheet {
     /// New steps with the numbers of their turns.
     steps: Vec<(StepRow, i32)>,
     step_edits: BTreeMap<(Uid, i32), String>,
+    /// The steps behind `step_edits`, once they are written.
+    edited_steps: Vec<StepRow>,
     /// Rows that listeners are told, beside the others.
     pub(super) told: WrittenRows,
 }
@@ -50,6 +52,7 @@ impl Sheet {
             edited: BTreeMap::new(),
             steps: Vec::new(),
             step_edits: BTreeMap::new(),
+            edited_steps: Vec::new(),
             told: WrittenRows::default(),
         }
     }
@@ -170,8 +173,6 @@ impl Sheet {
         }
         let key = (turn.clone(), idx);
         self.step_edits.insert(key, content.to_owned());
-        // The store does not tell the step's other values, so the change feed must.
-        self.told.leave_out();
         false
     }
 
@@ -233,6 +234,22 @@ impl Sheet {
         if let Some(rev) = versions.sessions.get(&self.session.uid) {
             self.session.rev = *rev;
         }
+        // One that is not there has no version, and its command is refused.
+        let edits = std::mem::take(&mut self.step_edits).into_iter();
+        self.edited_steps = edits
+            .filter_map(|((turn_uid, idx), content)| {
+                let key = (turn_uid, idx);
+                let written = versions.steps.get(&key)?;
+                Some(StepRow {
+                    turn_uid: key.0,
+                    idx,
+                    tpe: written.tpe,
+                    content: content.into(),
+                    created_at: written.created_at,
+                    rev: written.rev,
+                })
+            })
+            .collect();
         if self.edited.is_empty() {
             return;
         }
@@ -259,6 +276,12 @@ impl Sheet {
         }
         if self.is_new || self.patch != SessionPatch::default() {
             told.session(&self.session);
+        }
+        for step in std::mem::take(&mut self.edited_steps) {
+            let graph = self.graph();
+            if let Some(ix) = graph.find(&step.turn_uid) {
+                told.step(&self.session.uid, graph.turn(ix).seq, step);
+            }
         }
         let edited = std::mem::take(&mut self.edited);
         if !edited.is_empty() {

@@ -6,7 +6,6 @@
 
 mod batch;
 mod connect;
-mod edits;
 mod error;
 mod examine;
 pub mod indexes;

@@ -1,12 +1,14 @@
 //! Writes a `WriteSet`: one statement for each kind of row and of change, however many rows and
 //! sessions there are.
 
+mod edits;
+
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
 use super::statements::writes as st;
 use super::transaction::PgTransaction;
-use super::{Query, batch, edits, query};
+use super::{Query, batch, query};
 use crate::domain::{Timestamp, TurnRole, Uid};
 use crate::stores::record::{
     NewStep, NewTurn, RecordTransaction, StepEdit, StoreResult, TurnEdit, TurnPlace, Versions,
@@ -14,6 +16,7 @@ use crate::stores::record::{
 };
 use crate::stores::sql::Statement;
 use crate::stores::sql::columns::DbUid;
+use crate::stores::sql::records::StepVersionRecord;
 
 /// Declares rows that only this engine answers, read by place.
 macro_rules! answers {
@@ -37,13 +40,6 @@ answers! {
     /// The new version of a row.
     VersionRecord {
         uid: DbUid,
-        rev: i64,
-    }
-
-    /// The new version of a step.
-    StepVersionRecord {
-        turn_uid: DbUid,
-        idx: i32,
         rev: i64,
     }
 
@@ -167,10 +163,10 @@ impl PgTransaction {
             .bind(idxs)
             .bind(contents)
             .bind(now.0);
-        for row in self.rows(st::STEPS_UPDATE, query).await? {
-            let key = (row.turn_uid.into(), row.idx);
-            versions.steps.insert(key, row.rev);
-        }
+        let changed = self.rows(st::STEPS_UPDATE, query).await?;
+        versions
+            .steps
+            .extend(changed.into_iter().map(Into::<(_, _)>::into));
         Ok(())
     }
 

@@ -220,7 +220,8 @@ pub trait RecordTransaction: Send {
             step_edits: vec![edit],
             ..WriteSet::default()
         };
-        Ok(self.write(&rows, now).await?.steps.into_values().next())
+        let changed = self.write(&rows, now).await?.steps.into_values().next();
+        Ok(changed.map(|step| step.rev))
     }
 
     /// Stores what an idempotency key stands for, see [`Self::idempotency_insert_all`].

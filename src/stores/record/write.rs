@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{NewTurn, SessionPatch, TurnPatch};
-use crate::domain::{StepRow, TurnRole, Uid};
+use crate::domain::{StepRow, Timestamp, TurnRole, Uid};
 
 /// A step to insert.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +67,17 @@ impl WriteSet<'_> {
     }
 }
 
+/// What a step has beside its new content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepVersion {
+    /// Number of its type as stored.
+    pub tpe: i32,
+    /// When it was written first.
+    pub created_at: Timestamp,
+    /// Its new version.
+    pub rev: i64,
+}
+
 /// New versions of the rows that a [`WriteSet`] changed; inserted rows have those that they were
 /// given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,5 +87,5 @@ pub struct Versions {
     /// Of turns.
     pub turns: HashMap<Uid, i64>,
     /// Of steps by turn and place; one that is not there has none.
-    pub steps: HashMap<(Uid, i32), i64>,
+    pub steps: HashMap<(Uid, i32), StepVersion>,
 }

@@ -10,7 +10,7 @@ use super::record::{RowError, record};
 use crate::domain::step::StepHead;
 use crate::domain::{SessionRow, StepRow, TurnRole, TurnRow, TurnStatus, Uid};
 use crate::stores::listing::TurnHit;
-use crate::stores::record::{IdempotencyRecord, SessionTurn};
+use crate::stores::record::{IdempotencyRecord, SessionTurn, StepVersion};
 
 record! {
     /// A row of `sessions`.
@@ -160,6 +160,33 @@ impl From<StepRecord> for StepRow {
             created_at: row.created_at.into(),
             rev: row.rev,
         }
+    }
+}
+
+record! {
+    /// A step whose content was replaced.
+    StepVersionRecord {
+        /// Turn.
+        agent_turn_uid: DbUid,
+        /// Place.
+        idx: i32,
+        /// Type.
+        tpe: i32,
+        /// When it was written first.
+        created_at: DbTime,
+        /// New version.
+        rev: i64,
+    }
+}
+
+impl From<StepVersionRecord> for ((Uid, i32), StepVersion) {
+    fn from(row: StepVersionRecord) -> Self {
+        let version = StepVersion {
+            tpe: row.tpe,
+            created_at: row.created_at.into(),
+            rev: row.rev,
+        };
+        ((row.agent_turn_uid.into(), row.idx), version)
     }
 }
 

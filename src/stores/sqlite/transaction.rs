@@ -50,7 +50,7 @@ impl SqliteRecordStore {
 }
 
 impl SqliteTransaction {
-    async fn rows<'q, R>(
+    pub(super) async fn rows<'q, R>(
         &mut self,
         statement: Statement,
         query: Query<'q, R>,

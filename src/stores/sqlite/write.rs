@@ -9,6 +9,7 @@ use crate::stores::record::{
     RecordTransaction, SessionPatch, StepEdit, StoreResult, TurnEdit, Versions, WriteSet,
 };
 use crate::stores::sql::Statement;
+use crate::stores::sql::records::StepVersionRecord;
 
 impl SqliteTransaction {
     /// See [`RecordTransaction::write`].
@@ -19,10 +20,10 @@ impl SqliteTransaction {
     ) -> StoreResult<Versions> {
         let mut versions = Versions::default();
         for edit in &rows.step_edits {
-            if let Some(rev) = self.step_edit(edit, now).await? {
-                let key = (edit.turn_uid.clone(), edit.idx);
-                versions.steps.insert(key, rev);
-            }
+            let changed = self.step_edit(edit, now).await?;
+            versions
+                .steps
+                .extend(changed.into_iter().map(Into::<(_, _)>::into));
         }
         self.insert(st::HUMAN_TURNS_INSERT, batch::human_turns(&rows.turns))
             .await?;
@@ -50,13 +51,17 @@ impl SqliteTransaction {
         Ok(())
     }
 
-    async fn step_edit(&mut self, edit: &StepEdit<'_>, now: Timestamp) -> StoreResult<Option<i64>> {
+    async fn step_edit(
+        &mut self,
+        edit: &StepEdit<'_>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<StepVersionRecord>> {
         let query = query(st::STEP_UPDATE)
             .bind(edit.turn_uid.as_str())
             .bind(edit.idx)
             .bind(edit.content)
             .bind(now.0);
-        self.rev(st::STEP_UPDATE, query).await
+        self.rows(st::STEP_UPDATE, query).await
     }
 
     async fn turn_edit(&mut self, edit: &TurnEdit<'_>, now: Timestamp) -> StoreResult<i64> {

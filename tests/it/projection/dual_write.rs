@@ -138,6 +138,10 @@ async fn each_mutation_is_in_the_copies_when_it_answers() {
     assert!(crate::commands::lab::done(deleted).copied);
     copies.assert_copied(&session).await;
     crate::commands::lab::done(commands.restore_turn(account, second).await);
+    let content = r#"{"text":"on second thought"}"#.to_owned();
+    let updated = commands.update_step(account, (answer.clone(), 0), content);
+    assert!(crate::commands::lab::done(updated.await).copied);
+    copies.assert_copied(&session).await;
     crate::commands::lab::done(commands.delete_session(account, session.clone()).await);
     copies.assert_copied(&session).await;
     crate::commands::lab::done(commands.restore_session(account, session.clone()).await);

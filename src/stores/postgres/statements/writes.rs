@@ -2,7 +2,7 @@
 
 use super::{session_columns, turns_where};
 use crate::stores::sql::Statement;
-use crate::stores::sql::records::{SessionRecord, TurnRecord, UidRecord};
+use crate::stores::sql::records::{SessionRecord, StepVersionRecord, TurnRecord, UidRecord};
 use crate::stores::sql::statements::statements;
 
 statements! { WRITES:
@@ -198,11 +198,11 @@ statements! { WRITES:
 
     /// Replaces contents of steps, column by column: `$1` turn, `$2` index, `$3` content. `$4` is
     /// now as a rev.
-    STEPS_UPDATE(&["agent_turn_uid", "idx", "rev"]) = "
+    STEPS_UPDATE(StepVersionRecord::COLUMNS) = "
         update steps s set content = n.content, rev = greatest(s.rev + 1, $4)
         from unnest($1::varchar[], $2::integer[], $3::varchar[]) as n(turn, idx, content)
         where s.agent_turn_uid = n.turn and s.idx = n.idx
-        returning s.agent_turn_uid, s.idx, s.rev";
+        returning s.agent_turn_uid, s.idx, s.tpe, s.created_at, s.rev";
 
     /// What the idempotency keys `$2` of accounts `$1` stand for, with their places in the lists.
     IDEMPOTENCY_KEYS(&["place", "input_hash", "answer"]) = "

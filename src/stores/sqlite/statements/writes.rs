@@ -2,7 +2,7 @@
 
 use crate::stores::sql::Statement;
 use crate::stores::sql::records::{
-    RevRecord, SessionRecord, TurnRecord, TurnSessionRecord, UidRecord,
+    RevRecord, SessionRecord, StepVersionRecord, TurnRecord, TurnSessionRecord, UidRecord,
 };
 use crate::stores::sql::statements::statements;
 
@@ -146,12 +146,12 @@ statements! { WRITES:
         returning rev";
 
     /// Replaces a step's content: `$1` turn, `$2` index, `$3` content, `$4` now as a rev.
-    STEP_UPDATE(RevRecord::COLUMNS) = "
+    STEP_UPDATE(StepVersionRecord::COLUMNS) = "
         update steps set
             content = $3,
             rev = max(rev + 1, $4)
         where agent_turn_uid = $1 and idx = $2
-        returning rev";
+        returning agent_turn_uid, idx, tpe, created_at, rev";
 
     /// Stores what an idempotency key stands for: `$1` account, `$2` key, `$3` hash of the input,
     /// `$4` answer, `$5` now.

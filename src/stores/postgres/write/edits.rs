@@ -1,7 +1,7 @@
 //! Changes of rows as columns of arrays: whether to set a column, and to what.
 
-use super::batch::columns;
 use crate::domain::Uid;
+use crate::stores::postgres::batch::columns;
 use crate::stores::record::{SessionPatch, TurnEdit};
 use crate::stores::sql::columns::DbTime;
 
