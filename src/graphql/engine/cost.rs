@@ -217,10 +217,10 @@ mod tests {
         // 1 root + 7 + 1 connection + 20 turns of (1 + 1 connection + 3 steps).
         assert_eq!(costs.estimate(root, &[20, 3]), 109);
         assert_eq!(costs.estimate(root, &[0, 3]), 9);
-        assert_eq!(
-            costs.estimate(root, &[u32::MAX, u32::MAX]),
-            9 + u64::from(u32::MAX) * (2 + u64::from(u32::MAX))
-        );
+        // 9 + (2^32 - 1) * (2^32 + 1) is 8 more than there are numbers.
+        assert_eq!(costs.estimate(root, &[u32::MAX, u32::MAX]), u64::MAX);
+        let most = u64::from(u32::MAX - 9);
+        assert_eq!(costs.estimate(root, &[u32::MAX - 9, 3]), 9 + most * 5);
         let nodes = object(costs, &[(0, Times::List(0), Some(turn))]);
         assert_eq!(costs.estimate(nodes, &[4, 0]), 9);
     }

@@ -182,7 +182,7 @@ mod tests {
             ("", 0),
             (" ,,\n# a b c\n", 0),
             ("{a}", 3),
-            ("query($a:Int!=-1.5e+3){a(b:$a)@skip(if:true)}", 25),
+            ("query($a:Int!=-1.5e+3){a(b:$a)@skip(if:true)}", 26),
             ("{...F}fragment F on T{a}", 11),
             ("{a(b:\"x y z\",c:\"\"\"x \" y\"\"\")}", 11),
             ("{a(b:[1 2,3])}", 12),

@@ -168,12 +168,17 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
         &["1; the first: steps x 0", "need a hand"],
     );
 
-    // What is away, is another service, or is not there.
+    others_in_their_places(&mut stores);
+    a_log_that_does_not_tell(&mut stores);
+}
+
+/// What is away, is another service, or is not there.
+fn others_in_their_places(stores: &mut Stores) {
     let not_redis = format!("redis://{}", stores.postgres.address());
-    let (found, _) = doctor(&stores, &["--redis", &not_redis]);
+    let (found, _) = doctor(stores, &["--redis", &not_redis]);
     says(&found, "cache", "problem", &["is PostgreSQL, not Redis"]);
     stores.redis.kill();
-    let (found, _) = doctor(&stores, &[]);
+    let (found, _) = doctor(stores, &[]);
     says(
         &found,
         "cache",
@@ -184,15 +189,17 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
         "cql://{}/not_there?timeout_ms=20000",
         stores.keyspace.contact()
     );
-    let (found, _) = doctor(&stores, &["--cql", &elsewhere]);
+    let (found, _) = doctor(stores, &["--cql", &elsewhere]);
     says(&found, "cql schema", "problem", &["turngraph migrate up"]);
     stores.redis.restart();
+}
 
-    // A server whose log does not tell what rows became.
+/// A server whose log does not tell what rows became.
+fn a_log_that_does_not_tell(stores: &mut Stores) {
     stores.postgres.stop();
     stores.postgres.set("wal_level=replica");
     stores.postgres.start_again();
-    let (found, code) = doctor(&stores, &["--feed", "pgoutput"]);
+    let (found, code) = doctor(stores, &["--feed", "pgoutput"]);
     assert_eq!(code, Some(1));
     says(
         &found,
@@ -200,6 +207,6 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
         "problem",
         &["`wal_level` is `replica`", "alter system"],
     );
-    let (found, _) = doctor(&stores, &["--feed", "auto"]);
+    let (found, _) = doctor(stores, &["--feed", "auto"]);
     says(&found, "change feed", "ok", &["change_log"]);
 }

@@ -123,13 +123,9 @@ fn stores_of(receipt: &Value) -> Vec<(&str, bool)> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_erased_is_nowhere_and_the_receipt_says_so_of_each_store() {
-    let stores = Stores::new().await;
-    let server = stores.serve();
-    converse(&server).await;
-    // A new keyspace is filled and read without a hand, and what is read is cached.
-    stores.projections_are_read(&server).await;
+/// A new keyspace is filled and read without a hand, and what is read is cached.
+async fn read_from_each_copy(stores: &Stores, server: &Server) {
+    stores.projections_are_read(server).await;
     let until = std::time::Instant::now() + super::PATIENCE;
     loop {
         stores.flush_redis().await;
@@ -139,7 +135,15 @@ async fn what_was_erased_is_nowhere_and_the_receipt_says_so_of_each_store() {
         }
         assert!(std::time::Instant::now() < until, "{answer}");
     }
-    ask_until(&server, READ, |answer| sources(answer).contains(&"REDIS")).await;
+    ask_until(server, READ, |answer| sources(answer).contains(&"REDIS")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_erased_is_nowhere_and_the_receipt_says_so_of_each_store() {
+    let stores = Stores::new().await;
+    let server = stores.serve();
+    converse(&server).await;
+    read_from_each_copy(&stores, &server).await;
     poison(&stores).await;
     wait_letters(&stores, |letters| letters > 0).await;
     let keyspace = stores.keyspace.name().to_owned();

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use turngraph::domain::score::{ScoreValue, Target};
-use turngraph::domain::{Position, Timestamp};
+use turngraph::domain::{Position, Timestamp, Uid};
 use turngraph::stores::StoreKind;
 use turngraph::stores::erasure::{ErasedIn, Erasure, ErasureStore};
 use turngraph::stores::record::IdempotencyRecord;
@@ -204,18 +204,22 @@ pub(super) async fn a_receipt_is_given_once_and_shows_each_store(f: SourceFixtur
     assert!(!store.erasures_open().await.unwrap());
     let done = store.erasure(&alice, &uid("r1")).await.unwrap().unwrap();
     assert!(done.stores.iter().all(|at| at.done_at == Some(later)));
+    an_account_is_erased_once(store, &alice, now).await;
+}
+
+async fn an_account_is_erased_once(store: &dyn ErasureStore, alice: &Uid, now: Timestamp) {
     let all = store
-        .erase_account(&alice, &uid("r3"), now, false)
+        .erase_account(alice, &uid("r3"), now, false)
         .await
         .unwrap();
     assert_eq!((all.sessions, all.session_uid), (1, None));
     // Gone on with after it was interrupted: the same receipt, nothing twice.
     let again = store
-        .erase_account(&alice, &uid("r3"), now, false)
+        .erase_account(alice, &uid("r3"), now, false)
         .await
         .unwrap();
     assert_eq!(again.sessions, 1);
-    let last: Option<Erasure> = store.last_erasure(&alice, None).await.unwrap();
+    let last: Option<Erasure> = store.last_erasure(alice, None).await.unwrap();
     assert_eq!(last.map(|receipt| receipt.uid), Some(uid("r3")));
 }
 
