@@ -3,7 +3,6 @@
 # Relay compiler on a server that takes no others, types of graphql-codegen.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --quiet
 make --no-print-directory tests/clients/node_modules/.package-lock.json
 build=tests/clients/build
 mkdir -p $build/relay

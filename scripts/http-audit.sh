@@ -3,6 +3,5 @@
 # without a warning or a notice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --quiet
 make --no-print-directory tests/http-audit/node_modules/.package-lock.json
 ./scripts/with-server.sh node tests/http-audit/audit.mjs

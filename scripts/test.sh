@@ -86,14 +86,16 @@ part "server jars" fetch_jars
 part "format" cargo fmt --check
 part "lints" cargo clippy --all-targets --quiet -- -D warnings
 part "lints with every feature" cargo clippy --all-targets --all-features --quiet -- -D warnings
-# With every feature, so that what is optional (Kafka) is tested too.
+# With every feature, so that what is optional (Kafka) is tested too; the program that the parts
+# below start is the same.
+export BUILD_FLAGS=--all-features
 part "unit and integration tests" cargo test --quiet --no-fail-fast --all-features
 part "cache on Valkey" on_valkey
 part "image and chart" python3 tests/charts/run.py
 part "GraphQL over HTTP audits" ./scripts/http-audit.sh
 part "client libraries" ./scripts/client-tests.sh
 part "playground checks" make --no-print-directory playground-check
-part "browser" env TURNGRAPH_BUILD_FLAGS=--all-features ./scripts/browser-test.sh
+part "browser" ./scripts/browser-test.sh
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# with-server.sh [--config FILE] COMMAND…: starts `dev` with demo data on a free port, runs the
-# command with the server's GraphQL address as its last argument, and stops the server.
+# with-server.sh [--config FILE] COMMAND…: builds the program, starts `dev` with demo data on a free
+# port, runs the command with the server's GraphQL address as its last argument, and stops the
+# server. BUILD_FLAGS: features to build with, as other parts of a run did, since another
+# set is another build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck disable=SC2086
+cargo build --quiet ${BUILD_FLAGS:-}
 arguments=()
 if [ "$1" = --config ]; then
   arguments=(--config "$2")
