@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::listed::Listed;
 use super::tracker::{Ticket, Tracker};
 use crate::domain::change::Change;
 use crate::domain::{Clock, Uid};
@@ -103,6 +104,7 @@ impl Lane {
     /// Serves until there is nothing more to come.
     pub(super) async fn run(self, mut incoming: mpsc::Receiver<Item>) -> Result<(), Stopped> {
         let mut items = Vec::new();
+        let mut listed = Listed::new();
         let most = self.limits.writes;
         while incoming.recv_many(&mut items, most).await > 0 {
             // Companions that are just arriving share the batch.
@@ -115,12 +117,12 @@ impl Lane {
                     got = incoming.recv_many(&mut items, room) => if got == 0 { break },
                 }
             }
-            self.apply(&mut items).await?;
+            self.apply(&mut items, &mut listed).await?;
         }
         Ok(())
     }
 
-    async fn apply(&self, items: &mut Vec<Item>) -> Result<(), Stopped> {
+    async fn apply(&self, items: &mut Vec<Item>, listed: &mut Listed) -> Result<(), Stopped> {
         let now = self.clock.now();
         let (mut writes, mut problems) = (Vec::new(), Vec::new());
         let mut sessions = BTreeSet::new();
@@ -136,11 +138,15 @@ impl Lane {
             }
         }
         self.take_contested(&mut writes, &mut problems).await?;
+        listed.take_known(&mut writes, self.targets.epoch());
         self.apply_writes(writes, &mut problems).await?;
         if projected {
             for item in items.iter() {
                 self.read_numbered(&item.change, &mut problems).await?;
             }
+        }
+        if !problems.is_empty() {
+            listed.forget();
         }
         let position = self.tracker.mark().map_or(0, |mark| mark.position);
         for problem in &problems {

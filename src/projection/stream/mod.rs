@@ -2,6 +2,7 @@
 //! those that name only a turn, lanes apply them, the tracker knows how far everything is.
 
 mod lane;
+mod listed;
 mod projector;
 mod resolve;
 mod run;

@@ -1,0 +1,152 @@
+//! What a lane knows of its sessions' places in the lists, so that a place is not written again
+//! with every turn: a list and the months of an account are partitions of their own, and cost a
+//! store as much as the turn itself.
+//!
+//! A place has no other values than where it is and whether its session is deleted, and all changes
+//! of a session pass one lane in the order of the feed. So what this lane has written is still
+//! there, unless one of its own changes took it away.
+
+use quick_cache::unsync::Cache;
+
+use crate::domain::{Timestamp, Uid};
+use crate::projection::writes::session_of;
+use crate::stores::projection::Write;
+
+/// Sessions that a lane remembers.
+const SESSIONS_MAX: usize = 16_384;
+
+/// Account, creation time and deletion.
+type Place = (Uid, Timestamp, bool);
+
+/// Places that were written. Of one run of the projector and one set of stores.
+pub(super) struct Listed {
+    places: Cache<Uid, Place>,
+    /// [`crate::projection::targets::Targets::epoch`] of the stores that have them.
+    epoch: u64,
+}
+
+impl Listed {
+    pub(super) fn new() -> Self {
+        Self {
+            places: Cache::new(SESSIONS_MAX),
+            epoch: 0,
+        }
+    }
+
+    /// Takes out places that the stores of this epoch have as they are.
+    pub(super) fn take_known(&mut self, writes: &mut Vec<Write>, epoch: u64) {
+        if self.epoch != epoch {
+            self.forget();
+            self.epoch = epoch;
+        }
+        writes.retain(|write| match write {
+            Write::Listing(session) => {
+                let row = &session.row;
+                let deleted = row.deleted_at.is_some();
+                let place = (row.account_uid.clone(), row.created_at, deleted);
+                let known = self.places.get(&row.uid) == Some(&place);
+                if !known {
+                    self.places.insert(row.uid.clone(), place);
+                }
+                !known
+            }
+            Write::ListingGone { .. } | Write::SessionGone { .. } => {
+                self.places.remove(session_of(write));
+                true
+            }
+            _ => true,
+        });
+    }
+
+    /// Nothing is known any more: a write was refused, perhaps one of these.
+    pub(super) fn forget(&mut self) {
+        self.places.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SessionRow;
+    use crate::projection::writes::{session_writes, whole_session};
+
+    fn row(rev: i64) -> SessionRow {
+        SessionRow {
+            uid: Uid::stored("s"),
+            account_uid: Uid::stored("a"),
+            title: None,
+            created_at: Timestamp(1),
+            deleted_at: None,
+            active_root: None,
+            next_seq: 0,
+            last_activity_at: Timestamp(1),
+            forked_from: None,
+            rev,
+        }
+    }
+
+    fn left(listed: &mut Listed, mut writes: Vec<Write>, epoch: u64) -> usize {
+        listed.take_known(&mut writes, epoch);
+        writes.len()
+    }
+
+    fn written(row: &SessionRow) -> Vec<Write> {
+        session_writes(&whole_session(row)).into()
+    }
+
+    #[test]
+    fn a_place_is_written_when_it_is_new_or_another() {
+        let mut listed = Listed::new();
+        assert_eq!(left(&mut listed, written(&row(1)), 0), 2, "new");
+        assert_eq!(
+            left(&mut listed, written(&row(2)), 0),
+            1,
+            "only the header changes"
+        );
+        let mut deleted = row(3);
+        deleted.deleted_at = Some(Timestamp(3));
+        assert_eq!(left(&mut listed, written(&deleted), 0), 2, "deleted");
+        assert_eq!(left(&mut listed, written(&row(4)), 0), 2, "restored");
+        let mut moved = row(5);
+        moved.account_uid = Uid::stored("b");
+        assert_eq!(
+            left(&mut listed, written(&moved), 0),
+            2,
+            "of another account"
+        );
+    }
+
+    #[test]
+    fn a_place_that_went_is_written_again() {
+        let mut listed = Listed::new();
+        left(&mut listed, written(&row(1)), 0);
+        let gone = Write::SessionGone {
+            session_uid: Uid::stored("s"),
+            next_seq: 0,
+            rev: 2,
+        };
+        assert_eq!(left(&mut listed, vec![gone], 0), 1);
+        assert_eq!(left(&mut listed, written(&row(3)), 0), 2, "born again");
+        let unlisted = Write::ListingGone {
+            account_uid: Uid::stored("a"),
+            created_at: Timestamp(1),
+            session_uid: Uid::stored("s"),
+            rev: 4,
+        };
+        assert_eq!(left(&mut listed, vec![unlisted], 0), 1);
+        assert_eq!(left(&mut listed, written(&row(5)), 0), 2, "given back");
+    }
+
+    #[test]
+    fn other_stores_are_told_everything() {
+        let mut listed = Listed::new();
+        left(&mut listed, written(&row(1)), 0);
+        assert_eq!(
+            left(&mut listed, written(&row(2)), 1),
+            2,
+            "another generation"
+        );
+        listed.forget();
+        assert_eq!(left(&mut listed, written(&row(3)), 1), 2, "after a refusal");
+    }
+}
