@@ -129,6 +129,26 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Ends the server and every process that it began, as a power cut does. Left to themselves, the
+    /// backends of a PostgreSQL server answer for a moment longer than their parent lives.
+    pub(crate) fn cut_off(self) {
+        // While it stands still it begins no others.
+        self.pause();
+        let begun = children(self.child.id());
+        for child in &begun {
+            let mut command = Command::new("kill");
+            // One that has just ended by itself is no failure.
+            let _ = command
+                .args(["-s", "KILL", child])
+                .stderr(Stdio::null())
+                .status();
+        }
+        drop(self);
+        while begun.iter().any(|child| lives(child)) {
+            std::thread::yield_now();
+        }
+    }
+
     fn signal(&self, name: &str) {
         let mut command = Command::new("kill");
         command.args(["-s", name, &self.child.id().to_string()]);
@@ -144,6 +164,29 @@ impl Drop for Process {
             let _ = child.wait();
         }
     }
+}
+
+/// Process ids of those that a process began.
+fn children(parent: u32) -> Vec<String> {
+    let parent = parent.to_string();
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let ids = processes.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    ids.filter(|id| state(id).is_some_and(|(_, begun_by)| begun_by == parent))
+        .collect()
+}
+
+/// Whether a process is there and has not ended.
+fn lives(id: &str) -> bool {
+    state(id).is_some_and(|(state, _)| state != "Z")
+}
+
+/// State and parent of a process; none of what is no process.
+fn state(id: &str) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name in brackets may have spaces and brackets.
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
 }
 
 /// Kills the server and removes its scratch directory once the pipe to it is closed.

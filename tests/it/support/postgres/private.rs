@@ -135,7 +135,7 @@ impl Private {
 
     /// Ends it as a power cut does.
     pub(crate) fn kill(&mut self) {
-        self.process = None;
+        self.process.take().expect("the server runs").cut_off();
     }
 
     /// Stops it where it is: connections stay open, nothing is answered.
