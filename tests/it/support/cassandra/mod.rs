@@ -198,5 +198,23 @@ impl Cluster {
             assert!(Instant::now() < until, "the cluster is not whole: {error}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        // A node may answer for the others before it tells clients of them.
+        for node in 0..self.nodes.len() {
+            while self.told_by(node).await < self.nodes.len() {
+                assert!(
+                    Instant::now() < until,
+                    "node {node} does not know all others"
+                );
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// How many nodes a client learns of from this one.
+    async fn told_by(&self, node: usize) -> usize {
+        let session = connect(self.contact(node)).await;
+        let state = session.get_cluster_state();
+        let nodes = state.get_nodes_info().iter();
+        nodes.filter(|node| node.datacenter.is_some()).count()
     }
 }
